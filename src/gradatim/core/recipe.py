@@ -1,0 +1,379 @@
+"""Recipe: every choice of a run, nested by the room that owns it, read from and written to TOML.
+
+``None`` (a key left out of the file) means: chosen automatically. A resolved recipe has no
+automatic choice left for what its run uses, and ``reasons`` says why each was chosen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import tomlkit
+
+from gradatim.core.files import write_text
+from gradatim.errors import UnknownNameError, UsageError, ValueRefusedError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What is learnt from, and how it is brought into shape.
+
+    Attributes:
+        source: a name (``digits``), a folder, or a file.
+        target: column that is predicted, for a table.
+        task: ``classification`` or ``regression``; found from the target when None.
+        folder: where local copies of named sets are looked for first (``--data-dir``).
+        size: side of the square image in pixels.
+        shape: how a non-square image becomes square: ``crop`` the middle, or ``letterbox``.
+        channels: 1 (grey) or 3 (colour).
+        validation_share, test_share: shares that are held out where the source has no such part.
+        limit: at most this many training samples, drawn with the seed.
+        batch_size: samples per step.
+        flip: probability of a left-right flip.
+        crop: ``padded`` (shift by up to ``crop_padding`` pixels), ``resized`` (random area and
+            aspect, then resized) or ``none``.
+        crop_padding: pixels of padding for the padded crop.
+        jitter: largest relative change of brightness, contrast and saturation.
+        erasing: probability that a random rectangle is erased.
+        mixup: parameter alpha of the Beta distribution of mix-up; 0 is off.
+        cutmix: parameter alpha of the Beta distribution of cut-mix; 0 is off.
+    """
+
+    source: str = ""
+    target: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    folder: str | None = None
+    size: int | None = None
+    shape: Literal["crop", "letterbox"] | None = None
+    channels: int | None = None
+    validation_share: float = 0.1
+    test_share: float = 0.15
+    limit: int | None = None
+    batch_size: int | None = None
+    flip: float | None = None
+    crop: Literal["padded", "resized", "none"] | None = None
+    crop_padding: int | None = None
+    jitter: float | None = None
+    erasing: float | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Which model, with the options of its own (checked by the model, not here)."""
+
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How the model is trained.
+
+    Attributes:
+        loss: name in ``LOSSES``.
+        label_smoothing: share of the target spread over all classes.
+        class_weights: ``none`` or ``balanced`` (inverse of the class's share).
+        optimiser: name in ``OPTIMISERS``.
+        learning_rate: the largest rate of the schedule.
+        momentum, beta1, beta2, epsilon: of the optimisers that have them.
+        weight_decay: applied to weights, not to biases and norms.
+        l1: strength of the sum of absolute weights added to the loss.
+        clip: largest norm of all gradients together; 0 is off.
+        schedule: name in ``SCHEDULES``.
+        warmup: share of the steps over which the rate rises from 0.
+        step_every, step_factor: the ``step`` schedule multiplies by the factor after each such
+            share of the steps.
+        epochs: passes over the training samples.
+        budget: seconds the whole command may take after the audit.
+        plan: frozen by the run: points ``[step, progress]``; the schedule follows the line
+            through them and ends at progress 1.
+        early_stopping: epochs without a better validation metric before stopping; 0 is off.
+        averaging: ``none`` or ``ema`` (exponential average of the weights, used for evaluation).
+        averaging_decay: of the exponential average, per step.
+        checkpoint_seconds: seconds between checkpoints; the bits do not depend on it.
+    """
+
+    loss: str | None = None
+    label_smoothing: float | None = None
+    class_weights: Literal["none", "balanced"] | None = None
+    optimiser: str | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+    epsilon: float | None = None
+    weight_decay: float | None = None
+    l1: float | None = None
+    clip: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    step_every: float | None = None
+    step_factor: float | None = None
+    epochs: int | None = None
+    budget: float | None = None
+    plan: tuple[tuple[int, float], ...] | None = None
+    early_stopping: int | None = None
+    averaging: Literal["none", "ema"] | None = None
+    averaging_decay: float | None = None
+    checkpoint_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class MachineRecipe:
+    """Choices about the machine that change bits, so they are kept.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; chosen when None.
+        precision: ``fp32`` or ``bf16`` (autocast).
+        layout: ``contiguous`` or ``channels-last``.
+        threads: threads of one operation on the processor.
+    """
+
+    device: str | None = None
+    precision: Literal["fp32", "bf16"] | None = None
+    layout: Literal["contiguous", "channels-last"] | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run. Frozen: ``with_values`` returns a changed copy."""
+
+    seed: int = 0
+    data: DataRecipe = field(default_factory=DataRecipe)
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    machine: MachineRecipe = field(default_factory=MachineRecipe)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def with_values(self, values: Mapping[str, Any], reason: str | None = None) -> Recipe:
+        """Return a copy with the dotted keys changed, e.g. ``{"training.learning_rate": 0.05}``.
+
+        Texts are read as the key's type (``"0.05"`` becomes a number). With a ``reason``, it is
+        kept for every key.
+
+        Raises:
+            UnknownNameError: no such key; the closest one is named.
+            ValueRefusedError: the value is not of the key's type.
+        """
+        recipe = self
+        for key, value in values.items():
+            recipe = _with_value(recipe, key, value)
+        if reason is not None:
+            reasons = {**recipe.reasons, **dict.fromkeys(values, reason)}
+            recipe = replace(recipe, reasons=reasons)
+        return recipe
+
+    def filled(self, values: Mapping[str, Any], reason: str) -> Recipe:
+        """Return a copy in which the keys that are still None take the values, with the reason."""
+        missing = {key: value for key, value in values.items() if self.get(key) is None}
+        return self.with_values(missing, reason)
+
+    def get(self, key: str) -> Any:
+        """Return the value of a dotted key; a model option that is not set is None."""
+        section, _, name = key.rpartition(".")
+        owner = getattr(self, section) if section else self
+        if isinstance(owner, ModelRecipe) and name != "name":
+            return owner.options.get(name)
+        return getattr(owner, name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain values without the keys that are None."""
+        return {
+            "version": VERSION,
+            "seed": self.seed,
+            "data": _plain(self.data),
+            "model": _plain(ModelRecipe(self.model.name)) | dict(self.model.options),
+            "training": _plain(self.training),
+            "machine": _plain(self.machine),
+            "reasons": dict(self.reasons),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Read what ``to_dict`` wrote, refusing unknown keys."""
+        version = values.get("version", VERSION)
+        if version != VERSION:
+            raise ValueRefusedError(
+                "this version of a recipe cannot be read",
+                given=version,
+                allowed=str(VERSION),
+                next_step="write the recipe again with this version of gradatim",
+            )
+        recipe = cls()
+        for section, content in values.items():
+            if section == "version":
+                continue
+            if section == "reasons":
+                recipe = replace(recipe, reasons=dict(content))
+            elif isinstance(content, Mapping):
+                if section not in SECTIONS:
+                    raise _unknown(f"{section}.{next(iter(content), '')}".rstrip("."))
+                recipe = recipe.with_values({f"{section}.{k}": v for k, v in content.items()})
+            else:
+                recipe = recipe.with_values({section: content})
+        return recipe
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML."""
+        return tomlkit.dumps(self.to_dict())
+
+    @classmethod
+    def from_toml(cls, text: str, name: str = "recipe") -> Recipe:
+        """Read a recipe from TOML.
+
+        Raises:
+            UsageError: the text is not TOML.
+            UnknownNameError, ValueRefusedError: as ``with_values``.
+        """
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(
+                f"{name} is not TOML: {error}", next_step="correct the line named above"
+            ) from error
+        return cls.from_dict(values)
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a recipe file."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"the recipe cannot be read ({error})",
+                given=path,
+                next_step="give a TOML file, e.g. the recipe.toml of a run folder",
+            ) from error
+        return cls.from_toml(text, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write the recipe file, whole or not at all."""
+        write_text(path, self.to_toml())
+
+
+SECTIONS: dict[str, type] = {
+    "data": DataRecipe,
+    "model": ModelRecipe,
+    "training": TrainingRecipe,
+    "machine": MachineRecipe,
+}
+
+
+def keys() -> list[str]:
+    """Return every dotted key a recipe knows; ``model`` also takes the options of its model."""
+    dotted = [
+        f"{section}.{item.name}" for section, owner in SECTIONS.items() for item in fields(owner)
+    ]
+    return ["seed", *(key for key in dotted if key != "model.options")]
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    values = {item.name: getattr(section, item.name) for item in fields(section)}
+    values.pop("options", None)
+    return {
+        key: [list(point) for point in value] if key == "plan" else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _unknown(key: str) -> UnknownNameError:
+    return UnknownNameError(
+        "the recipe has no such key",
+        given=key,
+        allowed=keys(),
+        next_step="see `gradatim names recipe` for what each key does",
+    )
+
+
+def _with_value(recipe: Recipe, key: str, value: Any) -> Recipe:
+    section, _, name = key.rpartition(".")
+    if not section:
+        if name != "seed":
+            raise _unknown(key)
+        return replace(recipe, seed=_read(key, int, value))
+    owner_type = SECTIONS.get(section)
+    if owner_type is None:
+        raise _unknown(key)
+    owner = getattr(recipe, section)
+    if owner_type is ModelRecipe and name != "name":
+        options = {**owner.options, name: _guess(value)}
+        return replace(recipe, model=replace(owner, options=options))
+    hints = typing.get_type_hints(owner_type)
+    if name not in hints:
+        raise _unknown(key)
+    return replace(recipe, **{section: replace(owner, **{name: _read(key, hints[name], value)})})
+
+
+def _guess(value: Any) -> Any:
+    """Read a model option given as text: a TOML value where it is one, else the text itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _read(key: str, hint: Any, value: Any) -> Any:
+    """Read a value as the type of its key."""
+    optional = get_origin(hint) in (types.UnionType, typing.Union)
+    choices = [item for item in get_args(hint) if item is not types.NoneType] if optional else [hint]
+    if optional and (value is None or value == "auto"):
+        return None
+    wanted = choices[0]
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise ValueRefusedError(
+                f"{key} does not take this value", given=value, allowed=[*get_args(wanted)]
+            )
+        return value
+    try:
+        if wanted is int and not isinstance(value, bool) and float(value) == int(float(value)):
+            return int(float(value))
+        if wanted is float and not isinstance(value, bool):
+            return float(value)
+        if wanted is str and isinstance(value, str):
+            return value
+        if get_origin(wanted) is tuple:
+            return tuple((int(step), float(progress)) for step, progress in value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    name = {int: "a whole number", float: "a number", str: "a text"}.get(wanted, "a list of points")
+    raise ValueRefusedError(f"{key} takes {name}", given=value)
+
+
+def parse_settings(settings: typing.Iterable[str]) -> dict[str, str]:
+    """Read ``--set key=value`` texts.
+
+    Raises:
+        UsageError: a text has no ``=``.
+    """
+    values = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(
+                "--set takes key=value", given=setting, next_step="e.g. --set training.clip=1.0"
+            )
+        values[key.strip()] = value.strip()
+    return values
+
+
+def fingerprint(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run's bits depend on: the recipe without reasons and checkpoint times."""
+    values = dataclasses.replace(recipe, reasons={}).to_dict()
+    values["training"].pop("checkpoint_seconds", None)
+    return values
