@@ -1,0 +1,93 @@
+"""What a source hands to the audit: image files, arrays or a table, nothing decided yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradatim.data.dataset import Part
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """Image files, still to be decoded.
+
+    Attributes:
+        name: what the data set is called in reports.
+        root: the folder that names of samples are relative to.
+        files: one path a sample.
+        labels: one a file: the name of its class, or a number as text for regression.
+        parts: one a file: the part the source puts it in, None where it names none.
+        unused: files already known not to be used, each with its reason.
+        target: name of what is predicted, e.g. the column of labels.
+        notes: what the source did that a reader must know, one sentence each.
+    """
+
+    name: str
+    root: Path
+    files: Sequence[Path]
+    labels: Sequence[str]
+    parts: Sequence[Part | None]
+    unused: Sequence[tuple[str, str]] = ()
+    target: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class RawArrays:
+    """Samples in one array, in memory or memory-mapped.
+
+    Attributes:
+        name: what the data set is called in reports.
+        inputs: images as ``N x H x W`` or ``N x H x W x C`` uint8, or vectors as ``N x D`` floats.
+        targets: ``N``; indices into ``classes``, or values when there are no classes (regression).
+        classes: names of the classes in the order of their indices; empty for regression.
+        parts: ``N`` objects, each a part or None; None where the source names no parts at all.
+        features: names of the ``D`` features; empty where they have none.
+        notes: what the source did that a reader must know, one sentence each.
+        target: name of what is predicted.
+        unit: unit of a regression target.
+        pixel_range: the values of the source that became 0 and 255, e.g. ``(0, 16)``.
+    """
+
+    name: str
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...] = ()
+    parts: np.ndarray | None = None
+    features: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
+    target: str = ""
+    unit: str = ""
+    pixel_range: tuple[float, float] = (0.0, 255.0)
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table with one row a sample.
+
+    Attributes:
+        name: what the data set is called in reports.
+        frame: all columns, the target included.
+        target: name of the column that is predicted.
+        parts: one object a row, each a part or None; None where the table names no parts at all.
+        notes: what the source did that a reader must know, one sentence each.
+        target_reason: why this column is the target, when it was not named by the user.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    target: str
+    parts: np.ndarray | None = None
+    notes: Sequence[str] = field(default_factory=list)
+    target_reason: str = ""
+
+
+Raw = RawImages | RawArrays | RawTable
