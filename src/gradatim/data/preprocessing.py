@@ -1,0 +1,252 @@
+"""From what a source holds to what a model takes: the same code in training, predict and serve.
+
+Two steps. *Reading* brings a file, an array or a table into the stored form (images
+``N x H x W x C`` uint8, vectors ``N x D`` float32); *normalising* brings the stored form into model
+inputs (float32, zero mean and unit deviation by the statistics of the training part).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from gradatim.core.talk import SILENCE, Talk
+from gradatim.errors import ColumnError, ValueRefusedError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from gradatim.data.columns import Column
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a raw input becomes a model input. Frozen, and JSON both ways.
+
+    Attributes:
+        kind: ``image``, ``vector`` or ``table``.
+        mean, std: one a channel (of pixels scaled to 0 .. 1) or one a feature, from the training
+            part only. A feature that is only 0 or 1 keeps mean 0 and deviation 1.
+        target_mean, target_std: regression learns ``(y - target_mean) / target_std``.
+        size, channels, shape: of a stored image; ``shape`` is the policy for non-square ones.
+        pixel_range: the values of float arrays that become 0 and 255.
+        features: names of a vector's features.
+        columns: how each column of a table becomes features.
+    """
+
+    kind: Literal["image", "vector", "table"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    target_mean: float = 0.0
+    target_std: float = 1.0
+    size: int = 0
+    channels: int = 0
+    shape: Literal["crop", "letterbox"] = "crop"
+    pixel_range: tuple[float, float] = (0.0, 255.0)
+    features: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self) | {"columns": [column.to_dict() for column in self.columns]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        """Read what ``to_dict`` wrote."""
+        read: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        if read.get("columns"):
+            from gradatim.data.columns import Column
+
+            read["columns"] = tuple(Column.from_dict(column) for column in read["columns"])
+        return cls(**read)
+
+    def normalise(self, inputs: np.ndarray) -> np.ndarray:
+        """Return model inputs of stored inputs.
+
+        Args:
+            inputs: images ``N x H x W x C`` uint8, or vectors ``N x D`` float32.
+
+        Returns:
+            float32, ``N x C x H x W`` (``(x / 255 - mean) / std``) or ``N x D``.
+        """
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        if self.kind == "image":
+            scaled = np.asarray(inputs, np.float32) / np.float32(255.0)
+            return np.ascontiguousarray(((scaled - mean) / std).transpose(0, 3, 1, 2))
+        vectors: np.ndarray = (np.asarray(inputs, np.float32) - mean) / std
+        return vectors
+
+    def standardise(self, targets: np.ndarray) -> np.ndarray:
+        """Return what a regression learns, float32: ``(y - target_mean) / target_std``."""
+        values: np.ndarray = (targets - self.target_mean) / self.target_std
+        return values.astype(np.float32)
+
+    def in_unit(self, scores: np.ndarray) -> np.ndarray:
+        """Return values in the target's own unit of standardised ones."""
+        values: np.ndarray = scores * self.target_std + self.target_mean
+        return values
+
+    def read_files(
+        self, paths: Sequence[str | Path]
+    ) -> tuple[np.ndarray, list[tuple[str | Path, str]]]:
+        """Read image files.
+
+        Returns:
+            the images that could be read, ``N x size x size x C`` uint8 in the order given, and
+            (path, reason) of those that could not.
+        """
+        from gradatim.data.decode import Rejected, decode, fit_to
+
+        if self.kind != "image":
+            raise ValueRefusedError(
+                "this model takes rows of a table, not image files",
+                given=paths[0] if len(paths) else None,
+                next_step="give a table (.csv, .tsv, .parquet) with the columns it learnt from",
+            )
+        images: list[np.ndarray] = []
+        rejected: list[tuple[str | Path, str]] = []
+        for path in paths:
+            try:
+                pixels = decode(Path(path)).pixels
+            except Rejected as reason:
+                rejected.append((path, str(reason)))
+            else:
+                images.append(to_channels(fit_to(pixels, self.size, self.shape), self.channels))
+        shape = (self.size, self.size, self.channels)
+        return (np.stack(images) if images else np.empty((0, *shape), np.uint8)), rejected
+
+    def read_frame(self, frame: pl.DataFrame, talk: Talk = SILENCE) -> np.ndarray:
+        """Read a table with the columns the model learnt from, in any order: ``N x D`` float32.
+
+        Missing values are filled; categories never seen in training are said through ``talk``.
+
+        Raises:
+            ColumnError: a column is absent, or holds no numbers where numbers are needed.
+        """
+        from gradatim.data.columns import encode, numbers
+
+        if self.kind == "table":
+            return encode(self.columns, frame, talk)
+        if self.kind == "image":
+            raise ValueRefusedError(
+                "this model takes images, not a table", next_step="give image files or arrays"
+            )
+        names = list(self.features)
+        if not names and frame.width == len(self.mean):
+            names = frame.columns
+        absent = [name for name in names if name not in frame.columns]
+        if absent or not names:
+            raise ColumnError(
+                f"the table lacks columns the model needs; it takes {len(self.mean)} values a row",
+                given=", ".join(absent) or None,
+                allowed=frame.columns,
+                next_step=f"it needs: {', '.join(names)}" if names else None,
+            )
+        columns = [numbers(frame[name]) for name in names]
+        for column in columns:
+            if column.null_count():
+                raise ColumnError(
+                    f"{column.null_count():,} values of this column are missing or not numbers",
+                    given=column.name,
+                    next_step="this model learnt from complete rows: give a number in each",
+                )
+        return np.stack([column.to_numpy() for column in columns], axis=1).astype(np.float32)
+
+    def read_array(self, array: Any) -> np.ndarray:
+        """Read one sample or many from an array.
+
+        Args:
+            array: images ``[N x] H x W [x C]``: uint8 pixels, or floats in the range of the
+                source (``pixel_range``; where that is 0 .. 255, floats up to 1 mean 0 .. 1).
+                Vectors ``[N x] D``.
+
+        Returns:
+            stored inputs, ``N x size x size x C`` uint8 or ``N x D`` float32.
+
+        Raises:
+            ValueRefusedError: the array does not have such a shape, or holds NaN or infinity.
+        """
+        values = np.asarray(array)
+        if values.dtype.kind not in "buif":
+            raise ValueRefusedError(
+                "an array of numbers is needed", given=f"an array of {values.dtype}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueRefusedError(
+                "the array holds NaN or infinity", next_step="replace them before predicting"
+            )
+        if self.kind == "image":
+            return self._read_images(values)
+        if self.kind == "table":
+            raise ValueRefusedError(
+                "this model takes rows with named columns, not an array",
+                next_step="give a table, or a mapping with the columns it learnt from",
+            )
+        vectors = values[None] if values.ndim == 1 else values
+        if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
+            raise ValueRefusedError(
+                "the array does not fit the model",
+                given=f"shape {values.shape}",
+                allowed=f"shape ({len(self.mean)},) or (N, {len(self.mean)})",
+            )
+        return vectors.astype(np.float32)
+
+    def _read_images(self, values: np.ndarray) -> np.ndarray:
+        from gradatim.data.decode import fit_to
+
+        coloured = values.ndim >= 3 and values.shape[-1] in (1, 3)
+        images = values if coloured else values[..., None]
+        images = images[None] if images.ndim == 3 else images
+        if images.ndim != 4 or 0 in images.shape:
+            raise ValueRefusedError(
+                "the array does not fit the model",
+                given=f"shape {values.shape}",
+                allowed="images as (H, W), (H, W, 1), (H, W, 3), or N of one of these",
+            )
+        pixels = to_pixels(images, self.pixel_range)
+        return np.stack(
+            [to_channels(fit_to(image, self.size, self.shape), self.channels) for image in pixels]
+        )
+
+
+def to_pixels(images: np.ndarray, pixel_range: tuple[float, float]) -> np.ndarray:
+    """Return images as uint8: uint8 as they are, other numbers scaled from ``pixel_range``.
+
+    Where the range is 0 .. 255, floats that do not exceed 1 are taken to be 0 .. 1.
+    """
+    if images.dtype == np.uint8:
+        return images
+    low, high = pixel_range
+    if images.dtype == bool or (
+        images.dtype.kind == "f" and (low, high) == (0.0, 255.0) and images.max(initial=0) <= 1.0
+    ):
+        low, high = 0.0, 1.0
+    if images.min(initial=low) < low or images.max(initial=high) > high:
+        raise ValueRefusedError(
+            "pixels are outside the range the model learnt from",
+            given=f"{images.min()} .. {images.max()}",
+            allowed=f"{low:g} .. {high:g}, or uint8 from 0 to 255",
+        )
+    scaled = (images.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
+    pixels: np.ndarray = np.rint(scaled).astype(np.uint8)
+    return pixels
+
+
+def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return an ``H x W x C`` uint8 image with 1 (grey) or 3 (colour) channels.
+
+    Grey of colour is ITU-R BT.601 luma, as Pillow computes it.
+    """
+    if pixels.shape[-1] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=-1)
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
