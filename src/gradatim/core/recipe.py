@@ -7,6 +7,7 @@ automatic choice left for what its run uses, and ``reasons`` says why each was c
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -148,13 +149,18 @@ class MachineRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a run. Frozen: ``with_values`` returns a changed copy."""
+    """Every choice of a run. Frozen: ``with_values`` returns a changed copy.
+
+    ``rungs`` is empty until a ladder has been climbed: then it holds, for each rung, the dotted
+    keys in which its recipe differs from this one, so that a repeated run climbs the same rungs.
+    """
 
     seed: int = 0
     data: DataRecipe = field(default_factory=DataRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     machine: MachineRecipe = field(default_factory=MachineRecipe)
+    rungs: tuple[Mapping[str, Any], ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any], reason: str | None = None) -> Recipe:
@@ -197,6 +203,7 @@ class Recipe:
             "model": _plain(ModelRecipe(self.model.name)) | dict(self.model.options),
             "training": _plain(self.training),
             "machine": _plain(self.machine),
+            "rungs": [dict(rung) for rung in self.rungs],
             "reasons": dict(self.reasons),
         }
 
@@ -217,6 +224,8 @@ class Recipe:
                 continue
             if section == "reasons":
                 recipe = replace(recipe, reasons=dict(content))
+            elif section == "rungs":
+                recipe = replace(recipe, rungs=tuple(dict(rung) for rung in content))
             elif isinstance(content, Mapping):
                 if section not in SECTIONS:
                     raise _unknown(f"{section}.{next(iter(content), '')}".rstrip("."))
@@ -377,3 +386,14 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
     values = dataclasses.replace(recipe, reasons={}).to_dict()
     values["training"].pop("checkpoint_seconds", None)
     return values
+
+
+def describe_keys() -> dict[str, str]:
+    """Return what each key does, from the documentation of its section."""
+    found = {"seed": "every random choice of the run follows from it."}
+    for section, owner in SECTIONS.items():
+        entries = re.findall(r"^ {4,8}(\w[\w, ]*): (.*(?:\n {12}.*)*)", owner.__doc__ or "", re.M)
+        for names, text in entries:
+            for name in names.split(", "):
+                found[f"{section}.{name}"] = " ".join(text.split())
+    return {key: found.get(key, "name of the model.") for key in keys()}

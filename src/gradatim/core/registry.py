@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from gradatim.errors import UnknownNameError
@@ -29,3 +33,28 @@ def resolve(table: Mapping[str, str], name: str, kind: str) -> Any:
         )
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def describe(table: Mapping[str, str]) -> dict[str, str]:
+    """Return the first line of the documentation of every row, read without importing the code."""
+    return {name: _first_line(place) for name, place in table.items()}
+
+
+@cache
+def _documentation(module: str) -> dict[str, str]:
+    """Return the first lines of the docstrings of a file's functions and classes."""
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        return {}
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    definitions = (ast.FunctionDef, ast.ClassDef)
+    return {
+        node.name: (ast.get_docstring(node) or "").partition("\n")[0]
+        for node in tree.body
+        if isinstance(node, definitions)
+    }
+
+
+def _first_line(place: str) -> str:
+    module, _, attribute = place.partition(":")
+    return _documentation(module).get(attribute, "")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from gradatim.core.page import Table
 
 
 class Bar(Protocol):
@@ -26,6 +29,9 @@ class Talk(Protocol):
     def track(self, what: str, total: int, unit: str = "") -> _BarContext:
         """Open a bar for a task of ``total`` units; use it in a ``with`` statement."""
 
+    def board(self, table: Table) -> None:
+        """Show a table that grows while the work goes on, in place of the one shown before."""
+
 
 class _BarContext(Protocol):
     def __enter__(self) -> Bar: ...
@@ -46,6 +52,9 @@ class Silence:
 
     def warn(self, text: str) -> None:
         """Say nothing."""
+
+    def board(self, table: Table) -> None:
+        """Show nothing."""
 
     @contextmanager
     def track(self, what: str, total: int, unit: str = "") -> Iterator[Bar]:

@@ -1,0 +1,120 @@
+"""Options and ways of printing that several verbs share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from gradatim.core.page import Page
+    from gradatim.core.talk import Talk
+    from gradatim.experiments.run import Run
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Verb(click.Command):
+    """A verb whose ``--json`` takes a file only when one follows: ``-`` or a name ending in .json."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give a bare ``--json`` its default before click would take the next word for its file."""
+        for place in range(len(args) - 1, -1, -1):
+            if args[place] == "--":
+                break
+            follower = args[place + 1] if place + 1 < len(args) else ""
+            if args[place] == "--json" and not (follower == "-" or follower.endswith(".json")):
+                args[place] = "--json=-"
+        return super().parse_args(ctx, args)
+
+
+def data_options(function: Function) -> Function:
+    """Add the options that say what the data are."""
+    options = (
+        click.option("--target", metavar="COLUMN", help="Column to predict, for a table."),
+        click.option(
+            "--data-dir", "data_dir", metavar="DIR", type=click.Path(path_type=Path),
+            help="Where local copies of named sets are looked for first.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def set_option(function: Function) -> Function:
+    """Add ``--set KEY=VALUE``."""
+    return click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE",
+        help="Set any key of the recipe, e.g. training.learning_rate=0.05 (repeatable).",
+    )(function)  # fmt: skip
+
+
+def json_option(function: Function) -> Function:
+    """Add ``--json [FILE]``: without a file, or with ``-``, to standard output and nothing else there."""
+    return click.option(
+        "--json", "json_to", metavar="[FILE]",
+        help="Write the result as JSON to FILE (.json), or to standard output.",
+    )(function)  # fmt: skip
+
+
+def html_option(function: Function) -> Function:
+    """Add ``--html FILE``."""
+    return click.option(
+        "--html", "html_to", metavar="FILE", type=click.Path(path_type=Path),
+        help="Write the page as one HTML file.",
+    )(function)  # fmt: skip
+
+
+def talk() -> Talk:
+    """Return the talk of the command line: progress and remarks on standard error."""
+    from gradatim.pages.live import Terminal
+
+    return Terminal()
+
+
+def write_json(result: Any, place: str) -> None:
+    """Write a result as JSON to a file or, for ``-``, to standard output."""
+    from gradatim.core.files import write_text
+
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    if place == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(Path(place), text)
+
+
+def show(page: Page, result: Any, json_to: str | None, html_to: Path | None) -> None:
+    """Show a page in the terminal, and write it where the options say."""
+    if html_to is not None:
+        from gradatim.core.files import write_text
+        from gradatim.pages import to_html
+
+        write_text(html_to, to_html(page))
+    if json_to is not None:
+        write_json(result, json_to)
+    if json_to != "-":
+        from gradatim.pages import print_page
+
+        print_page(page)
+
+
+def show_run(run: Run, json_to: str | None) -> None:
+    """Show the report of a run, then where its files are and how to go on."""
+    if json_to is not None:
+        write_json(run.summary(), json_to)
+    if json_to == "-":
+        return
+    from gradatim.pages import print_page
+    from gradatim.pages.report import report
+
+    print_page(report(run.folder))
+    click.echo(f"\nreport   {run.folder / 'report.html'}")
+    if run.reason == "interrupted":
+        click.echo(f"go on    gradatim resume {run.folder}")
+    else:
+        click.echo(f"predict  gradatim predict {run.folder} INPUT…")

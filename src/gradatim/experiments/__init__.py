@@ -1,0 +1,1 @@
+"""Runs that are compared: one model, the ladder, what each step bought."""

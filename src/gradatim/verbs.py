@@ -1,0 +1,286 @@
+"""The verbs: each is a command of the command line and a function of the package.
+
+Wiring only: what a verb does is done in the rooms below. Nothing is imported before it is used,
+so that listing names or asking for help loads no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradatim.core.talk import SILENCE, Talk
+from gradatim.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from gradatim.core.page import Page
+    from gradatim.core.recipe import Recipe
+    from gradatim.data.card import Card
+    from gradatim.experiments.run import Run
+    from gradatim.package import Model
+
+Place = str | Path
+Settings = Mapping[str, Any] | Iterable[str]
+
+
+def fit(
+    source: Place | None = None,
+    *,
+    model: str | None = None,
+    budget: str | float | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    target: str | None = None,
+    data_dir: Place | None = None,
+    settings: Settings = (),
+    recipe: Place | Recipe | None = None,
+    out: Place | None = None,
+    talk: Talk = SILENCE,
+) -> Run:
+    """Fit the best model the time allows, or one model, and measure it on the test part.
+
+    Args:
+        source: a name (``digits``), a folder of images, a table, an ``.npz`` file.
+        model: one model only; without it a ladder of models is climbed.
+        budget: seconds, or a text such as ``"10m"``, that the call may take after the audit.
+        epochs: passes over the training samples, instead of a budget.
+        seed: every random choice follows from it.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        precision: ``fp32`` or ``bf16``.
+        target: column to predict, for a table.
+        data_dir: where local copies of named sets are looked for first.
+        settings: keys of the recipe: a mapping, or texts ``key=value``.
+        recipe: a recipe or the file of one, to start from.
+        out: the run folder; by default ``runs/<source>-<model>-<n>``.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        The finished run: its folder, recipe, winner and test result.
+
+    Raises:
+        GradatimError: the source, a name, a value or the disk does not allow it; nothing is lost.
+    """
+    from gradatim.experiments.run import start
+
+    chosen = _recipe(
+        recipe,
+        {
+            "data.source": source,
+            "data.target": target,
+            "data.folder": data_dir,
+            "model.name": model,
+            "training.epochs": epochs,
+            "training.budget": budget,
+            "seed": seed,
+            "machine.device": device,
+            "machine.precision": precision,
+        },
+        settings,
+    )
+    return start(chosen, Path(out) if out is not None else None, talk)
+
+
+def resume(run: Place, *, talk: Talk = SILENCE) -> Run:
+    """Go on with a run after a stop, a crash or a kill, bit for bit; leave a finished run alone.
+
+    Args:
+        run: the run folder.
+        talk: where progress goes; nowhere by default.
+
+    Raises:
+        NotARunError: no run is there.
+        CheckpointError: the checkpoint is damaged, or the data are no longer the same.
+    """
+    from gradatim.experiments.run import go_on
+
+    return go_on(Path(run), talk)
+
+
+def evaluate(
+    run: Place,
+    source: Place | None = None,
+    *,
+    target: str | None = None,
+    data_dir: Place | None = None,
+    talk: Talk = SILENCE,
+) -> dict[str, Any]:
+    """Measure the model of a run on its own test part, or on another source.
+
+    Args:
+        run: the run folder.
+        source: where it has a test part, that part is used; else all of it. None: the run's own.
+        target: column with the truth, for a table; by default the run's.
+        data_dir: where local copies of named sets are looked for first.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        The fields of the Record's ``test`` event, with ``source`` and ``model``.
+
+    Raises:
+        NotARunError: no run is there.
+        DataError: the source cannot be used, or has classes the model does not know.
+    """
+    from gradatim.experiments.evaluation import evaluate_run
+
+    return evaluate_run(Path(run), _text(source), target, _text(data_dir), talk)
+
+
+def predict(run: Place, *inputs: Place, talk: Talk = SILENCE) -> list[dict[str, Any]]:
+    """Say what images or rows of tables are.
+
+    Args:
+        run: a run folder or a model package.
+        inputs: images, folders of images, tables.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        One mapping an input: ``input``, and ``label``, ``probability``, ``probabilities``, or
+        ``value`` for a regression, or ``error`` with the reason why it could not be read.
+    """
+    from gradatim.experiments.prediction import predict_inputs
+
+    return predict_inputs(Path(run), [Path(item) for item in inputs], talk)
+
+
+def load(run: Place) -> Model:
+    """Load the model of a run or a package: ``.predict(...)``, ``.module``, ``.classes``.
+
+    Raises:
+        PackageError: there is none, or it is damaged.
+    """
+    from gradatim import package
+
+    return package.load(Path(run))
+
+
+def report(*runs: Place) -> Page:
+    """Return the report of one run (and write its ``report.html`` again), or of several runs.
+
+    Raises:
+        NotARunError: no run is there.
+    """
+    from gradatim.experiments import folder
+    from gradatim.pages.report import report as one
+    from gradatim.pages.report import reports as several
+    from gradatim.pages.report import write
+
+    places = [folder.find(Path(run)) for run in runs]
+    if not places:
+        raise UsageError("no run was named", next_step="gradatim report runs/NAME")
+    if len(places) > 1:
+        return several(places)
+    page = one(places[0])
+    write(page, places[0] / folder.REPORT)
+    return page
+
+
+def audit(
+    source: Place,
+    *,
+    target: str | None = None,
+    data_dir: Place | None = None,
+    settings: Settings = (),
+    talk: Talk = SILENCE,
+) -> Card:
+    """Read every sample of a source and say what is there and what is wrong with it.
+
+    Args:
+        source: a name, a folder, a table, an ``.npz`` file.
+        target: column to predict, for a table.
+        data_dir: where local copies of named sets are looked for first.
+        settings: keys of the recipe, e.g. ``{"data.size": 64}``.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        The data card: ``facts`` (plain values) and ``page``.
+
+    Raises:
+        DataError: the source cannot be used at all.
+    """
+    from gradatim.data.prepare import audit_card
+
+    values = {"data.source": source, "data.target": target, "data.folder": data_dir}
+    return audit_card(_recipe(None, values, settings), talk=talk)
+
+
+def names(table: str | None = None) -> dict[str, str]:
+    """Return the names of a table with what each means; without a table, the tables there are.
+
+    Raises:
+        UnknownNameError: no such table.
+    """
+    from gradatim.core.recipe import describe_keys
+    from gradatim.core.registry import describe
+    from gradatim.data.sources import SOURCES
+    from gradatim.models import MODELS
+    from gradatim.training import LOSSES, METRICS, OPTIMISERS, SCHEDULES
+
+    tables = {
+        "models": ("what is fitted", MODELS),
+        "sources": ("data sets known by name; a folder or a file is named by its path", SOURCES),
+        "losses": ("what training makes small", LOSSES),
+        "optimisers": ("how the weights are moved", OPTIMISERS),
+        "schedules": ("how the learning rate goes", SCHEDULES),
+        "metrics": ("what is measured", METRICS),
+    }
+    if table is None:
+        found = {name: meaning for name, (meaning, _) in tables.items()}
+        return {**found, "recipe": "keys of a recipe, for --set"}
+    if table == "recipe":
+        return describe_keys()
+    if table not in tables:
+        raise UnknownNameError(
+            "there is no table of this name", given=table, allowed=[*tables, "recipe"]
+        )
+    return describe(tables[table][1])
+
+
+def cache(action: str = "show") -> dict[str, Any]:
+    """Show or clear what is kept on this machine: decoded images and downloads.
+
+    Args:
+        action: ``show`` or ``clear``.
+
+    Returns:
+        ``folder``, ``bytes`` and ``entries``; after ``clear``, what was removed.
+    """
+    from gradatim.data import cache as kept
+
+    if action not in ("show", "clear"):
+        raise UnknownNameError(
+            "the cache has no such action", given=action, allowed=["show", "clear"]
+        )
+    entries = kept.clear() if action == "clear" else kept.entries()
+    listed = [entry.to_dict() for entry in entries]
+    return {
+        "action": action,
+        "folder": str(kept.cache_folder()),
+        "bytes": sum(entry["bytes"] for entry in listed),
+        "entries": listed,
+    }
+
+
+def _text(place: Place | None) -> str | None:
+    return None if place is None else str(place)
+
+
+def _recipe(
+    start: Place | Recipe | None, values: Mapping[str, Any], settings: Settings
+) -> Recipe:
+    """Return the recipe with the values that were given, then the settings."""
+    from gradatim.core.duration import read_seconds
+    from gradatim.core.recipe import Recipe, parse_settings
+
+    recipe = start if isinstance(start, Recipe) else Recipe.read(Path(start)) if start else Recipe()
+    given = {key: value for key, value in values.items() if value is not None}
+    given |= settings if isinstance(settings, Mapping) else parse_settings(settings)
+    given = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+    if given.get("training.budget") is not None:
+        given["training.budget"] = read_seconds(given["training.budget"])
+    recipe = recipe.with_values(given)
+    if not recipe.data.source:
+        raise UsageError("no source was named", next_step="e.g. gradatim fit digits")
+    return recipe
