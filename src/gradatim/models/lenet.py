@@ -1,0 +1,97 @@
+"""LeNet-5: the convolutional network that read handwritten digits (LeCun et al. 1998).
+
+Layers carry the paper's names: C1 and C3 convolve, S2 and S4 subsample, C5 and F6 are dense. The
+full size is the form of Dive into Deep Learning (section 7.6): 1 x 28 x 28 pixels padded by 2,
+sigmoid and average pooling, a plain dense output layer, 61,706 parameters.
+
+Fitted to other data: C1 takes the data's channels; C3 is padded where its 5 x 5 kernel would leave
+less than 1 x 1 after S4 (images below 12 pixels), and C5 takes what S4 leaves of the image. The
+default of the fitted form is ReLU and maximum pooling: of the two it learns faster and ends
+better on the same images (``docs/why/lenet.md`` has the numbers).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gradatim.core.spec import Spec
+from gradatim.models.activations import Activation, activation
+from gradatim.models.initialisation import initialise
+from gradatim.models.network import Network
+from gradatim.models.options import Positive, Share
+
+
+class LeNet(Network):
+    """Two convolutions with pooling, three dense layers.
+
+    Options:
+        activation: after C1, C3, C5 and F6.
+        pooling: of S2 and S4, ``max`` or ``average``, 2 x 2.
+        width: multiplies the channels 6 and 16 and the units 120 and 84.
+        batch_norm: normalise C1, C3, C5 and F6 over the batch, before the activation.
+        dropout: probability with which a unit of C5 and F6 is set to zero in training.
+        initialisation: see ``models/initialisation.py``.
+    """
+
+    smallest_side = 8
+    full_input = (1, 28, 28)
+    full_outputs = 10
+    full_options = {"activation": "sigmoid", "pooling": "average"}  # noqa: RUF012 - constant
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        activation: Activation = "relu",
+        pooling: Literal["max", "average"] = "max",
+        width: Positive = 1,
+        batch_norm: bool = False,
+        dropout: Share = 0.0,
+        initialisation: str = "auto",
+    ) -> None:
+        super().__init__()
+        channels, height, breadth = spec.shape
+        padding = 0 if min(height, breadth) >= 12 else 2
+        c1, c3, c5, f6 = 6 * width, 16 * width, 120 * width, 84 * width
+        pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
+        shrink = 4 - 2 * padding  # what the 5 x 5 kernel of C3 takes off each axis
+        left = c3 * ((height // 2 - shrink) // 2) * ((breadth // 2 - shrink) // 2)
+
+        features: OrderedDict[str, nn.Module] = OrderedDict()
+        features["c1"] = nn.Conv2d(channels, c1, 5, padding=2)
+        features |= _after("1", nn.BatchNorm2d(c1) if batch_norm else None, activation, 0.0)
+        features["s2"] = pool(2)
+        features["c3"] = nn.Conv2d(c1, c3, 5, padding=padding)
+        features |= _after("3", nn.BatchNorm2d(c3) if batch_norm else None, activation, 0.0)
+        features["s4"] = pool(2)
+        self.features = nn.Sequential(features)
+
+        dense: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        dense["c5"] = nn.Linear(left, c5)
+        dense |= _after("5", nn.BatchNorm1d(c5) if batch_norm else None, activation, dropout)
+        dense["f6"] = nn.Linear(c5, f6)
+        dense |= _after("6", nn.BatchNorm1d(f6) if batch_norm else None, activation, dropout)
+        dense["output"] = nn.Linear(f6, spec.outputs)
+        self.classifier = nn.Sequential(dense)
+        initialise(self, initialisation, activation=activation)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return the scores, ``B x outputs``."""
+        scores: Tensor = self.classifier(self.features(x_NCHW))
+        return scores
+
+
+def _after(
+    layer: str, norm: nn.Module | None, name: Activation, dropout: float
+) -> OrderedDict[str, nn.Module]:
+    """Return what follows a layer: norm, activation and dropout, as far as asked for."""
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    if norm is not None:
+        modules[f"norm{layer}"] = norm
+    modules[f"activation{layer}"] = activation(name)
+    if dropout:
+        modules[f"dropout{layer}"] = nn.Dropout(dropout)
+    return modules
