@@ -241,7 +241,8 @@ def duplicate_facts(
 
     Args:
         digests: one a sample; equal samples have equal digests.
-        names, labels: one a sample.
+        names: one a sample.
+        labels: one a sample.
         parts: one a sample; groups over more than one part are counted.
     """
     groups = duplicate_groups(digests)
@@ -260,9 +261,7 @@ def count_classes(
     labels: Iterable[str], parts: Iterable[str | None], classes: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """Return part -> class -> samples with every class in every part, zeros included."""
-    counted = Counter(
-        (part or "all", label) for part, label in zip(parts, labels, strict=True)
-    )
+    counted = Counter((part or "all", label) for part, label in zip(parts, labels, strict=True))
     order = ["train", "validation", "test", "all"]
     present = sorted({part for part, _ in counted}, key=order.index)
     return {part: {name: counted[part, name] for name in classes} for part in present}

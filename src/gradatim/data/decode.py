@@ -1,0 +1,525 @@
+"""The one decode of the house: training, predict and serve all see a picture through here.
+
+A picture is read whole, checked before it is decoded, decoded once at full size (one stated
+exception below), brought upright and into 8-bit grey or colour, then fitted to a square::
+
+    bytes ── decode ──> H x W x {1, 3} uint8 ── to_channels, fit_to ──> size x size x channels
+
+What is not an ordinary 8-bit RGB or grey picture gets one stated treatment each (``TREATMENTS``);
+what cannot be used is ``Rejected`` with the reason. Nothing is replaced, guessed or repaired.
+
+The exception: a JPEG at least twice as large as needed is decoded at 1/2, 1/4 or 1/8 of its size
+by the decoder itself, as long as its shorter side keeps ``max(512, 2 * size)`` pixels. The rule
+depends only on the picture and the size wanted, so the pixels are the same wherever it is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+VERSION = 1
+"""Raised by one whenever the same file would give other pixels; stores of another version are
+built again."""
+
+MAXIMUM_PIXELS = 178_956_970
+"""A picture that declares more is a decompression bomb; Pillow refuses to open it at the same
+number (twice its ``Image.MAX_IMAGE_PIXELS``)."""
+
+MAXIMUM_BYTES = 512 * 2**20
+MAXIMUM_SCANS = 1000
+"""A progressive JPEG with more scans is made to take for ever: each scan goes over all pixels."""
+
+LARGE_PIXELS = 25_000_000
+"""Pictures with more pixels are decoded one at a time, so that threads share the memory."""
+
+REDUCED_SIDE = 512
+LETTERBOX_GREY = 128
+
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "MPO": (".mpo", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG2000": (".jp2", ".j2k"),
+    "AVIF": (".avif",),
+}
+"""Formats that are read, by Pillow's names, with the endings of their names."""
+
+SUFFIXES = frozenset([".heic", ".heif", ".svg"]).union(*FORMATS.values())
+"""Endings of files taken for pictures; the first three are then rejected with their own reason."""
+
+TREATMENTS = {
+    "orientation": "turned upright as its EXIF orientation says",
+    "exif-unreadable": "EXIF data unreadable: taken as upright",
+    "palette": "palette replaced by its colours",
+    "alpha": "transparency laid over white",
+    "cmyk": "CMYK turned into RGB (colour profiles are not applied)",
+    "1-bit": "black and white turned into grey 0 and 255",
+    "16-bit": "16 bits a channel scaled to 8 (the upper 8 bits are kept)",
+    "16-bit-dark": "16 bits a channel scaled to 8, though no value needs more than 12 bits: "
+    "nearly black; rescale the files to the full range",
+    "float": "floating-point values scaled to 8 bits (0 ... 1, or 0 ... 255 as they are)",
+    "frames": "several frames: the first is used",
+    "ending": "the ending of its name tells another format: read by its content",
+    "reduced": "decoded at a fraction of its size, being at least twice as large as needed",
+}
+"""Every treatment by name -> what was done, as told by the audit."""
+
+_BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF 2.32, tag 0x0112 -> the turn that brings the picture upright."""
+
+_ORIENTATION = 0x0112
+_REDUCIBLE = ("JPEG", "MPO")
+_large = threading.Lock()
+
+Content = bytes | str | os.PathLike[str] | Image.Image
+
+
+class Rejected(Exception):  # noqa: N818 - a fate, not a fault; it never reaches the user as an error
+    """A file that cannot be used as a picture; ``reason`` is for the audit."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What every picture is fitted to: ``size x size x channels``."""
+
+    size: int
+    shape: Literal["crop", "letterbox"] = "crop"
+    channels: int = 3
+
+    @property
+    def reduced_side(self) -> int:
+        """Shorter side that a JPEG decoded at a fraction of its size keeps at least."""
+        return max(REDUCED_SIDE, 2 * self.size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Policy:
+        """Read what ``to_dict`` wrote."""
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture of 8 bits a channel.
+
+    Attributes:
+        pixels: ``H x W x 1`` (grey) or ``H x W x 3`` (RGB), uint8.
+        width: of the upright picture at its full size, in pixels.
+        height: likewise.
+        treatments: names in ``TREATMENTS``.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    treatments: tuple[str, ...]
+
+    @property
+    def grey(self) -> bool:
+        """Whether the picture holds no colour: one channel, or three equal ones."""
+        if self.pixels.shape[2] == 1:
+            return True
+        coarse = self.pixels[::16, ::16]
+        return _equal_channels(coarse) and _equal_channels(self.pixels)
+
+
+def _equal_channels(pixels: np.ndarray) -> bool:
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return bool((red == green).all() and (green == blue).all())
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file; never waits on a pipe or a device.
+
+    Raises:
+        Rejected: the file is not there, not regular, not readable or larger than 512 MiB.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        _check_regular(os.stat(path))  # noqa: PTH116 - before opening: opening a device can do something
+        with io.FileIO(os.open(path, flags | getattr(os, "O_CLOEXEC", 0))) as file:
+            _check_regular(os.fstat(file.fileno()))  # what was opened, should it have been swapped
+            return file.readall() or b""
+    except OSError as error:
+        raise Rejected(_reason_of_system(error, path)) from error
+    except ValueError as error:  # a null character in a path
+        raise Rejected(f"not a path: {error}") from error
+    except MemoryError as error:
+        raise Rejected("larger than the memory at hand") from error
+
+
+def _check_regular(status: os.stat_result) -> None:
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        if status.st_size > MAXIMUM_BYTES:
+            raise Rejected(f"file larger than {MAXIMUM_BYTES // 2**20} MiB")
+        return
+    kinds = {
+        stat.S_ISDIR: "a folder",
+        stat.S_ISFIFO: "a named pipe",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+    }
+    kind = next((name for test, name in kinds.items() if test(mode)), "a special file")
+    raise Rejected(f"{kind}, not a regular file")
+
+
+def _reason_of_system(error: OSError, path: str | os.PathLike[str]) -> str:
+    if error.errno == errno.ELOOP:
+        return "symbolic links that lead round in a circle"
+    if error.errno == errno.ENOENT:
+        if os.path.islink(path):  # noqa: PTH114 - a Path of its own for each file would be slow
+            return "symbolic link to a file that is not there"
+        return "no such file"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "no permission to read"
+    return f"cannot be read: {error.strerror or error}"
+
+
+# --- decoding -----------------------------------------------------------------------------------
+
+
+def decode(content: Content, reduced_side: int | None = None) -> Decoded:
+    """Decode one picture.
+
+    Args:
+        content: the bytes of a file, a path, or a picture opened with Pillow.
+        reduced_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter
+            side keeps this many pixels; None decodes at full size.
+
+    Raises:
+        Rejected: with the reason, for whatever cannot be used.
+    """
+    name = ""
+    if isinstance(content, str | os.PathLike):
+        name, content = os.fspath(content), read_bytes(content)
+    with quiet():
+        picture = _open(content) if isinstance(content, bytes) else content
+        try:
+            return _decode(picture, reduced_side, name)
+        except MemoryError as error:
+            raise Rejected("larger than the memory at hand") from error
+        except Rejected:
+            raise
+        except Exception as error:  # Pillow raises nearly anything on damaged content
+            raise Rejected(_reason_of_damage(picture.format or "picture", error)) from error
+
+
+def read(content: Content, policy: Policy) -> tuple[np.ndarray, Decoded]:
+    """Decode one picture and fit it: the whole way from a file to what a store holds.
+
+    Returns:
+        ``size x size x channels`` uint8, and the picture as decoded.
+
+    Raises:
+        Rejected: as ``decode``.
+    """
+    decoded = decode(content, policy.reduced_side)
+    pixels = to_channels(decoded.pixels, policy.channels)
+    return fit_to(pixels, policy.size, policy.shape), decoded
+
+
+def _open(content: bytes) -> Image.Image:
+    """Read the header only."""
+    if not content:
+        raise Rejected("empty file")
+    try:
+        picture = Image.open(io.BytesIO(content), formats=list(FORMATS))
+    except UnidentifiedImageError as error:
+        raise Rejected(_what_it_is(content)) from error
+    except Image.DecompressionBombError as error:
+        raise Rejected(f"decompression bomb: declares over {MAXIMUM_PIXELS:,} pixels") from error
+    except Exception as error:  # Pillow raises nearly anything on damaged content
+        raise Rejected(_reason_of_damage("picture", error)) from error
+    if picture.info.get("progressive") and content.count(b"\xff\xda") > MAXIMUM_SCANS:
+        raise Rejected(f"progressive JPEG with more than {MAXIMUM_SCANS:,} scans")
+    return picture
+
+
+def _decode(picture: Image.Image, reduced_side: int | None, name: str) -> Decoded:
+    width, height = picture.size
+    if width < 1 or height < 1:
+        raise Rejected("has no pixels")
+    if width * height > MAXIMUM_PIXELS:
+        raise Rejected(f"decompression bomb: declares {width:,} x {height:,} pixels")
+
+    treatments: list[str] = []
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - once a file, and Path is slow
+    if suffix and suffix not in FORMATS.get(picture.format or "", (suffix,)):
+        treatments.append("ending")
+    if getattr(picture, "is_animated", False):
+        treatments.append("frames")
+    if reduced_side and min(width, height) >= 2 * reduced_side and picture.format in _REDUCIBLE:
+        picture.draft(None, (reduced_side, reduced_side))
+        treatments.append("reduced")
+    large = picture.width * picture.height > LARGE_PIXELS
+    alone: AbstractContextManager[Any] = _large if large else nullcontext()
+    with alone:
+        plain, turned = _load(picture, treatments)
+        pixels = np.asarray(plain)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return Decoded(pixels, *((height, width) if turned else (width, height)), tuple(treatments))
+
+
+def _load(picture: Image.Image, treatments: list[str]) -> tuple[Image.Image, bool]:
+    """Decode; return the upright picture in 8-bit grey or colour, and whether its sides swapped."""
+    sixteen = any(";16" in str(tile) for tile in getattr(picture, "tile", ()))
+    # Pillow turns a TIFF upright while loading (its size is that of the upright picture already).
+    turned_by_pillow = picture.format == "TIFF" and _orientation(picture, treatments) != 1
+    picture.load()
+    orientation = 1 if turned_by_pillow else _orientation(picture, treatments)
+    plain = _plain(picture, sixteen, treatments)
+    if orientation != 1:
+        plain = plain.transpose(_UPRIGHT[orientation])
+    return plain, orientation >= 5
+
+
+def _orientation(picture: Image.Image, treatments: list[str]) -> int:
+    """Return the EXIF orientation, 1 (upright) when there is none, and note what was found."""
+    if picture.format not in ("TIFF", "PNG") and "exif" not in picture.info:
+        return 1
+    try:
+        orientation = int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data: Pillow raises nearly anything
+        treatments.append("exif-unreadable")
+        return 1
+    if orientation not in _UPRIGHT:
+        return 1
+    treatments.append("orientation")
+    return orientation
+
+
+def _plain(picture: Image.Image, sixteen: bool, treatments: list[str]) -> Image.Image:
+    """Return the picture in 8-bit grey (``L``) or colour (``RGB``)."""
+    mode = picture.mode
+    if mode in _BITS_16 or mode == "I":
+        return _from_16_bit(picture, treatments)
+    if sixteen:
+        treatments.append("16-bit")
+    if mode == "F":
+        return _from_float(picture, treatments)
+    if mode in ("P", "PA"):
+        treatments.append("palette")
+    if picture.has_transparency_data:
+        treatments.append("alpha")
+        colours = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        over_white = Image.alpha_composite(white, colours)
+        return over_white.convert("L" if mode in ("1", "L", "LA", "La") else "RGB")
+    if mode == "1":
+        treatments.append("1-bit")
+        return picture.convert("L")
+    if mode in ("L", "RGB"):
+        return picture
+    if mode == "CMYK":
+        treatments.append("cmyk")
+    if mode not in ("P", "CMYK", "YCbCr", "RGBX"):
+        raise Rejected(f"colour space {mode} is not supported: convert the file to RGB")
+    return picture.convert("RGB")
+
+
+def _from_16_bit(picture: Image.Image, treatments: list[str]) -> Image.Image:
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise Rejected("whole numbers outside 0 ... 65,535: no stated way to 8 bits")
+    treatments.append("16-bit" if values.max() > 0x0FFF or not values.any() else "16-bit-dark")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _from_float(picture: Image.Image, treatments: list[str]) -> Image.Image:
+    values = np.asarray(picture)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 255):
+        raise Rejected("floating-point values outside 0 ... 255: no stated way to 8 bits")
+    treatments.append("float")
+    scale = 255.0 if values.max() <= 1 else 1.0
+    return Image.fromarray(np.rint(values * scale).astype(np.uint8))
+
+
+# --- fitting ------------------------------------------------------------------------------------
+
+
+def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return ``H x W x channels``: grey repeated to three, or colour to grey (ITU-R BT.601 luma).
+
+    Args:
+        pixels: ``H x W x 1`` or ``H x W x 3`` uint8.
+        channels: 1 or 3.
+    """
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    grey: np.ndarray = np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
+    return grey
+
+
+def fit_to(pixels: np.ndarray, size: int, shape: str) -> np.ndarray:
+    """Return the picture as a square; a picture that is this square already is left untouched.
+
+    ``crop`` takes the largest square of the middle; ``letterbox`` keeps all and fills the border
+    with grey 128. Both resize with the antialiased bicubic filter.
+
+    Args:
+        pixels: ``H x W x C`` uint8.
+        size: side of the square in pixels.
+        shape: ``crop`` or ``letterbox``.
+
+    Returns:
+        ``size x size x C`` uint8.
+    """
+    height, width, channels = pixels.shape
+    if (height, width) == (size, size):
+        return pixels
+    if shape == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = pixels[top : top + side, left : left + side]
+        return square if side == size else _resize(square, size, size)
+    scale = size / max(height, width)
+    inner_height = max(1, round(height * scale))
+    inner_width = max(1, round(width * scale))
+    top, left = (size - inner_height) // 2, (size - inner_width) // 2
+    boxed = np.full((size, size, channels), LETTERBOX_GREY, dtype=np.uint8)
+    inner = _resize(pixels, inner_height, inner_width)
+    boxed[top : top + inner_height, left : left + inner_width] = inner
+    return boxed
+
+
+def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    # reducing_gap 3: whole blocks are averaged first while three times too many pixels remain;
+    # Pillow documents the result as indistinguishable from the full filter.
+    resized = np.asarray(
+        picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    )
+    return resized[:, :, None] if resized.ndim == 2 else resized
+
+
+# --- words for what is wrong --------------------------------------------------------------------
+
+_MAGIC: tuple[tuple[Callable[[bytes], bool], str], ...] = (
+    (lambda head: head[:2] == b"\xff\xd8", "damaged JPEG: its header cannot be read"),
+    (lambda head: head[:8] == b"\x89PNG\r\n\x1a\n", "damaged PNG: its header cannot be read"),
+    (lambda head: head[:4] == b"GIF8", "damaged GIF: its header cannot be read"),
+    (
+        lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+        "damaged WebP: its content cannot be read",
+    ),
+    (lambda head: head[:4] in (b"II*\0", b"MM\0*"), "damaged TIFF: its header cannot be read"),
+    (
+        lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1"),
+        "HEIC picture: not supported, convert it to JPEG or PNG",
+    ),
+    (lambda head: head[4:8] == b"ftyp", "a film or an unsupported picture (ISO media file)"),
+    (lambda head: b"<svg" in head.lower(), "SVG drawing: not made of pixels"),
+    (lambda head: head[:4] == b"%PDF", "a PDF document, not a picture"),
+    (lambda head: head[:4] == b"PK\x03\x04", "a ZIP archive, not a picture"),
+    (lambda head: _is_text(head), "a text file, not a picture"),
+)
+
+
+def _what_it_is(content: bytes) -> str:
+    """Say what a file is that no decoder took."""
+    head = content[:1024]
+    return next(
+        (reason for test, reason in _MAGIC if test(head)), "not a picture of a known format"
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # else a character is cut in two by the end of head
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(character.isprintable() or character in "\r\n\t\f\ufeff" for character in text)
+
+
+def _reason_of_damage(kind: str, error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return "decompression bomb: declares too many pixels"
+    if "truncated" in text.lower():
+        return f"truncated {kind}: {text}"
+    return f"damaged {kind}: {text}"
+
+
+# --- silence ------------------------------------------------------------------------------------
+
+_silence = threading.Lock()
+_inside = 0
+_restore: list[Callable[[], object]] = []
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow from printing about odd files: their fate is told in the audit.
+
+    Warning filters are shared by all threads, so the first to enter sets them and the last to
+    leave restores them. Only warnings and log lines of Pillow itself are silenced.
+    """
+    global _inside
+    with _silence:
+        if _inside == 0:
+            logger, saved = logging.getLogger("PIL"), warnings.catch_warnings()
+            level = logger.level
+            saved.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            logger.setLevel(logging.CRITICAL + 1)
+            _restore[:] = [lambda: saved.__exit__(None, None, None), lambda: logger.setLevel(level)]
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _silence:
+            _inside -= 1
+            if _inside == 0:
+                for restore in _restore:
+                    restore()
+
+
+def is_picture_name(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file's ending is that of a picture."""
+    return Path(path).suffix.lower() in SUFFIXES
