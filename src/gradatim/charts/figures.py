@@ -1,0 +1,94 @@
+"""Numbers as people read them; every page and chart writes them the same way."""
+
+from __future__ import annotations
+
+import math
+
+NONE = "–"
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with separators: ``11,173,962``."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many significant digits and without an exponent where it is short."""
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0:
+        return "0"
+    power = math.floor(math.log10(abs(value)))
+    if -5 <= power < 7:
+        text = f"{value:,.{max(0, digits - 1 - power)}f}"
+    else:
+        text = f"{value:.{digits - 1}e}"
+    return text.replace("-", "−", 1) if value < 0 else text
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share of 1 as per cent: ``98.3 %``."""
+    return NONE if share is None else f"{minus(100 * share, digits)}\N{NO-BREAK SPACE}%"
+
+
+def minus(value: float, digits: int, sign: bool = False) -> str:
+    """Return a number with a fixed count of decimals and a true minus sign; never ``−0.0``."""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{'+' if sign else ''},.{digits}f}".replace("-", "−")
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """Return a difference of two shares in percentage points: ``+1.4 points``."""
+    return f"{minus(100 * difference, digits, sign=True)} points"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: ``85 µs``, ``3.1 ms``, ``12.4 s``, ``4 min 05 s``, ``1 h 12 min``."""
+    if value is None:
+        return NONE
+    space = "\N{NO-BREAK SPACE}"
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
+        if value < limit:
+            return f"{significant(value * factor, 2 if value * factor < 100 else 3)}{space}{unit}"
+    if value < 59.95:
+        return f"{value:.1f}{space}s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60}{space}min {whole % 60:02d}{space}s"
+    minutes = round(value / 60)
+    return f"{minutes // 60}{space}h {minutes % 60:02d}{space}min"
+
+
+def metric(name: str, value: float | None) -> str:
+    """Return a metric in its own form: a share as per cent, anything else with three decimals."""
+    if value is None:
+        return NONE
+    return percent(value) if is_share(name) else minus(value, 3)
+
+
+def interval(name: str, low: float | None, high: float | None) -> str:
+    """Return an interval of a metric: ``96.4 to 99.2 %``."""
+    if low is None or high is None:
+        return NONE
+    if is_share(name):
+        return f"{minus(100 * low, 1)} to {percent(high)}"
+    return f"{minus(low, 3)} to {minus(high, 3)}"
+
+
+def difference(name: str, value: float) -> str:
+    """Return a difference of two metrics with its sign."""
+    return points(value) if is_share(name) else minus(value, 3, sign=True)
+
+
+def is_share(name: str) -> bool:
+    """Say whether a metric is a share of samples, shown as per cent."""
+    return name in ("accuracy", "precision", "recall") or name.startswith("top")
+
+
+def name_of(metric_name: str) -> str:
+    """Return a metric's name as written in a sentence."""
+    return {"r2": "R²", "mae": "mean absolute error", "rmse": "root mean squared error"}.get(
+        metric_name, metric_name
+    )
