@@ -1,0 +1,222 @@
+"""A trained model, ready to be used on raw inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Number
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+from torch import nn
+
+from gradatim.core.spec import Spec
+from gradatim.data import decode
+from gradatim.data.decode import Rejected
+from gradatim.errors import DataError, GradatimError, UsageError
+from gradatim.package.prediction import Prediction
+
+if TYPE_CHECKING:
+    from gradatim.data.preprocessing import Preprocessing
+
+BATCH = 256
+"""Inputs that are read and scored together: the memory a prediction needs does not grow beyond."""
+
+Read = tuple[str, "np.ndarray | str"]
+"""Name of one input, and its stored form with a batch axis of 1, or why it could not be read."""
+
+
+class Model:
+    """A trained model: what it was built from, its module, and ``predict``.
+
+    Attributes:
+        module: a plain ``torch.nn.Module`` in eval mode; takes normalised inputs.
+        name: its name among the models.
+        spec: what enters and leaves it.
+        preprocessing: turns a raw input into a model input, as in training.
+        facts: everything ``package.json`` says.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        name: str,
+        spec: Spec,
+        preprocessing: Preprocessing,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.spec = spec
+        self.preprocessing = preprocessing
+        self.facts = facts
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the outputs; empty for a regression."""
+        return self.spec.classes
+
+    def __repr__(self) -> str:
+        out = f"{len(self.classes)} classes" if self.classes else self.spec.target or "a number"
+        shape = " x ".join(str(size) for size in self.spec.shape)
+        return f"<gradatim model {self.name}: {self.spec.kind} {shape} to {out}>"
+
+    def predict(self, inputs: Any) -> Prediction | list[Prediction]:
+        """Say what one input or many inputs are.
+
+        Args:
+            inputs: one input: the path of an image, a PIL image, an array of one sample, a
+                mapping from column to value. Many: a list of these, an array with one more axis,
+                a polars frame.
+
+        Returns:
+            A prediction for one input, a list of predictions in order for many. An input of many
+            that cannot be read has its reason in ``error``; the others are answered.
+
+        Raises:
+            DataError: the one input cannot be read.
+            UsageError: the input is of a kind the model does not take.
+        """
+        single = self._is_single(inputs)
+        answers = list(self.stream([inputs] if single else inputs))
+        if not single:
+            return answers
+        if answers[0].error:
+            raise DataError(answers[0].error, given=answers[0].name or None)
+        return answers[0]
+
+    def stream(self, inputs: Any) -> Iterator[Prediction]:
+        """Yield the predictions of many inputs in order, a batch at a time."""
+        waiting: list[Read] = []
+        for item in self._read(inputs):
+            waiting.append(item)
+            if len(waiting) == BATCH:
+                yield from self._answer(waiting)
+                waiting = []
+        yield from self._answer(waiting)
+
+    def predict_scores(self, stored: np.ndarray) -> np.ndarray:
+        """Return what the model answers for inputs in their stored form.
+
+        Args:
+            stored: images ``N x H x W x C`` uint8, or vectors ``N x D`` float32 as they are before
+                they are normalised.
+
+        Returns:
+            float32: probabilities ``N x classes``; for a regression ``N x 1`` standardised values
+            (``preprocessing.in_unit`` brings them into the target's unit).
+        """
+        place = next(
+            (tensor.device for tensor in self.module.state_dict().values()), torch.device("cpu")
+        )
+        parts = [np.empty((0, self.spec.outputs), np.float32)]
+        self.module.eval()
+        with torch.inference_mode():
+            for start in range(0, len(stored), BATCH):
+                batch = self.preprocessing.normalise(stored[start : start + BATCH])
+                scores = self.module(torch.from_numpy(batch).to(place)).float()
+                if self.classes:
+                    scores = scores.softmax(dim=1)
+                parts.append(scores.cpu().numpy())
+        return np.concatenate(parts)
+
+    def _answer(self, items: Sequence[Read]) -> list[Prediction]:
+        """Return the predictions of inputs read, and the errors of those that were not."""
+        readable = [content for _, content in items if isinstance(content, np.ndarray)]
+        rows = iter(self.predict_scores(np.concatenate(readable)) if readable else [])
+        return [
+            Prediction(name=name, error=content)
+            if isinstance(content, str)
+            else self._prediction(name, next(rows))
+            for name, content in items
+        ]
+
+    def _prediction(self, name: str, scores: np.ndarray) -> Prediction:
+        if not self.classes:
+            value = float(self.preprocessing.in_unit(scores.astype(np.float64))[0])
+            return Prediction(name=name, value=value, unit=self.spec.unit)
+        order = np.argsort(-scores, kind="stable")
+        probabilities = {self.classes[index]: float(scores[index]) for index in order}
+        label = self.classes[order[0]]
+        return Prediction(
+            name=name, label=label, probability=probabilities[label], probabilities=probabilities
+        )
+
+    def _is_single(self, inputs: Any) -> bool:
+        """Return whether the input is one sample."""
+        if isinstance(inputs, np.ndarray):
+            if self.spec.kind == "image":
+                return inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[-1] in (1, 3))
+            return inputs.ndim == 1
+        if isinstance(inputs, list | tuple):
+            return bool(inputs) and all(isinstance(item, Number) for item in inputs)
+        return not isinstance(inputs, pl.DataFrame)
+
+    def _read(self, inputs: Any) -> Iterator[Read]:
+        """Yield every input of many in its stored form, or why it cannot be read."""
+        if isinstance(inputs, pl.DataFrame):
+            frames = (inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
+            for frame in frames:
+                yield from _each(self.preprocessing.read_frame, frame)
+        elif isinstance(inputs, np.ndarray):
+            arrays = (inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
+            for array in arrays:
+                yield from _each(self.preprocessing.read_array, array)
+        else:
+            for item in inputs:
+                yield self._read_one(item)
+
+    def _read_one(self, item: Any) -> Read:
+        """Return one input in its stored form, or why it cannot be read."""
+        if isinstance(item, str | Path):
+            stored, rejected = self.preprocessing.read_files([item])
+            return str(item), rejected[0][1] if rejected else stored
+        try:
+            if isinstance(item, Image.Image) and self.spec.kind == "image":
+                return "", self._read_picture(item)
+            if isinstance(item, Mapping):
+                return "", self.preprocessing.read_frame(pl.DataFrame([dict(item)]))
+            if isinstance(item, np.ndarray | list | tuple):
+                return "", self.preprocessing.read_array(np.asarray(item))
+        except GradatimError as error:
+            return "", error.message()
+        except Rejected as reason:
+            return "", str(reason)
+        raise UsageError(
+            "the model cannot read this kind of input",
+            given=type(item).__name__,
+            allowed="the path of an image, a PIL image, an array, a mapping from column to value, "
+            "a polars frame, or a list of these",
+        )
+
+    def _read_picture(self, picture: Image.Image) -> np.ndarray:
+        """Return an opened picture in its stored form, decoded as a file is."""
+        own = self.preprocessing
+        pixels, _ = decode.read(picture, decode.Policy(own.size, own.shape, own.channels))
+        return pixels[None]
+
+
+def _each(read: Callable[[Any], np.ndarray], many: Any) -> Iterator[Read]:
+    """Read a frame or an array whole; where that fails, row by row, to lose only what is bad.
+
+    Raises:
+        GradatimError: no row at all can be read.
+    """
+    try:
+        whole = read(many)
+    except GradatimError as error:
+        rows: list[Read] = []
+        for index in range(len(many)):
+            try:
+                rows.append(("", read(many[index : index + 1])))
+            except GradatimError as reason:
+                rows.append(("", reason.message()))
+        if all(isinstance(content, str) for _, content in rows):
+            raise error
+        yield from rows
+    else:
+        for index in range(len(whole)):
+            yield "", whole[index : index + 1]
