@@ -1,0 +1,326 @@
+"""Augmentation of images: whole batches at once, one set of draws for each sample.
+
+Images are NumPy arrays ``N x H x W x C``. Flips and shifts move bytes, before anything is converted
+to floats; NumPy is used because it stays on the thread that calls it and lets others run meanwhile.
+Each operation is split in two: the draws, and what is done with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from gradatim.core.recipe import DataRecipe
+from gradatim.data.randomness import Draws
+from gradatim.errors import ValueRefusedError
+
+SMALLEST_AREA = 0.35
+"""Smallest share of the image a resized crop keeps. Inception (Szegedy et al. 2015) keeps 0.08,
+which pays on a million images and a hundred epochs; fastai's shorter recipes for small sets keep
+0.35, and so does this."""
+
+CROP_ASPECT = 4 / 3
+"""Largest stretch of a resized crop, either way (Szegedy et al. 2015: 3/4 to 4/3)."""
+
+ERASED_AREA = (0.02, 0.4)
+"""Share of the image that is erased (Zhong et al. 2020, "Random erasing data augmentation")."""
+
+ERASED_ASPECT = 1 / 0.3
+"""Largest aspect of the erased rectangle, either way (Zhong et al. 2020: 0.3 to 1 / 0.3)."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to the training samples; the default does nothing.
+
+    Attributes:
+        flip: probability of a left-right flip.
+        crop: ``padded``: shift by up to ``crop_padding`` pixels both ways, black coming in (He et
+            al. 2016); ``resized``: a random area and aspect, resized to the full size; ``none``.
+        crop_padding: pixels.
+        jitter: brightness, contrast and saturation are each multiplied by a factor drawn from
+            1 - jitter to 1 + jitter, in this order.
+        erasing: probability that a random rectangle becomes the mean colour (Zhong et al. 2020).
+        mixup: alpha of mix-up (Zhang et al. 2018); 0 is off.
+        cutmix: alpha of cut-mix (Yun et al. 2019); 0 is off. With both, each sample takes one of
+            them, with even chances.
+
+    Raises:
+        ValueRefusedError: a value is out of its range.
+    """
+
+    flip: float = 0.0
+    crop: Literal["padded", "resized", "none"] = "none"
+    crop_padding: int = 0
+    jitter: float = 0.0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "erasing"):
+            _check(name, getattr(self, name), 1.0, "0 to 1")
+        for name in ("crop_padding", "mixup", "cutmix"):
+            _check(name, getattr(self, name), float("inf"), "0 or more")
+        if self.crop not in ("padded", "resized", "none"):
+            raise ValueRefusedError(
+                "data.crop does not take this value",
+                given=self.crop,
+                allowed=["padded", "resized", "none"],
+            )
+
+    @classmethod
+    def from_recipe(cls, recipe: DataRecipe) -> Augmentation:
+        """Read the recipe's keys; those that are None are off.
+
+        Raises:
+            ValueRefusedError: a value is out of its range.
+        """
+        names = cls.__dataclass_fields__
+        chosen = {name: getattr(recipe, name) for name in names}
+        return cls(**{name: value for name, value in chosen.items() if value is not None})
+
+    @property
+    def mixes(self) -> bool:
+        """Whether samples are mixed with one another."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def of_images(self) -> tuple[str, ...]:
+        """The operations in use that only images can take."""
+        in_use = {
+            "flip": self.flip > 0,
+            "crop": self.crop == "resized" or (self.crop == "padded" and self.crop_padding > 0),
+            "jitter": self.jitter > 0,
+            "erasing": self.erasing > 0,
+            "cutmix": self.cutmix > 0,
+        }
+        return tuple(name for name, used in in_use.items() if used)
+
+
+def _check(name: str, value: float, high: float, allowed: str) -> None:
+    if not 0 <= value <= high or value == float("inf"):
+        raise ValueRefusedError(f"data.{name} is out of range", given=value, allowed=allowed)
+
+
+def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.ndarray:
+    """Return flipped, cropped and jittered copies of images.
+
+    Args:
+        images: ``N x H x W x C`` uint8, C-contiguous; may be overwritten.
+        augmentation: what to do. Erasing and mixing come after normalisation: ``erase`` and
+            ``gradatim.data.mixing.mix``.
+        draws: of the N positions.
+
+    Returns:
+        ``N x H x W x C``: uint8 where pixels only move, else float32 from 0 to 255.
+    """
+    flips = draws.uniform("flip", 1)[:, 0] < augmentation.flip
+    if augmentation.crop == "resized":
+        images = resized_crop(images, _crop_boxes(images.shape, draws), flips)
+    else:
+        if flips.any():
+            images = flip(images, flips)
+        if augmentation.crop == "padded" and augmentation.crop_padding > 0:
+            span = 2 * augmentation.crop_padding + 1
+            down, right = (draws.uniform("crop", 2) * span).astype(np.int64).T
+            images = shift(images, down, right, augmentation.crop_padding)
+    if augmentation.jitter > 0:
+        factors = 1 + augmentation.jitter * (2 * draws.uniform("jitter", 3) - 1)
+        images = jitter(images, *factors.T)
+    return images
+
+
+def flip(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mirror the chosen images (N booleans) left to right, in place, and return all."""
+    pixels = _whole_pixels(images)
+    where = np.flatnonzero(chosen)
+    pixels[where] = pixels[where][:, :, ::-1]
+    return images
+
+
+def shift(images: np.ndarray, top: np.ndarray, left: np.ndarray, padding: int) -> np.ndarray:
+    """Return windows of each image framed with ``padding`` black pixels.
+
+    Args:
+        images: ``N x H x W x C`` uint8.
+        top: first row of each window in the framed image, 0 to 2 * padding.
+        left: first column of each window, likewise.
+        padding: pixels.
+    """
+    count, height, width, channels = images.shape
+    framed = np.zeros(
+        (count, height + 2 * padding, width + 2 * padding, channels), dtype=images.dtype
+    )
+    framed[:, padding : padding + height, padding : padding + width] = images
+    # a view of every window of every image, as rows of bytes that are copied whole
+    image, row, column, byte = framed.strides
+    windows = as_strided(
+        framed,
+        (count, 2 * padding + 1, 2 * padding + 1, height, width * channels),
+        (image, row, column, row, byte),
+        writeable=False,
+    )
+    shifted: np.ndarray = windows[np.arange(count), top, left]
+    return shifted.reshape(images.shape)
+
+
+class Boxes(NamedTuple):
+    """One rectangle an image, in pixels: N values each."""
+
+    top: np.ndarray
+    left: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+
+
+def resized_crop(images: np.ndarray, boxes: Boxes, flips: np.ndarray) -> np.ndarray:
+    """Return the box of each image resized to the whole image, bilinear, float32 from 0 to 255.
+
+    A box is never larger than the image, so nothing is shrunk and no smoothing is needed. Pixels
+    are squares with their centres at half-integers; beyond the image its edge goes on.
+
+    Args:
+        images: ``N x H x W x C`` uint8.
+        boxes: inside the images, not rounded.
+        flips: N booleans: whether the result is mirrored left to right.
+    """
+    count, rows, columns, channels = images.shape
+    upper, lower, down = _neighbours(boxes.top, boxes.height, rows)
+    before, after, right = _neighbours(boxes.left, boxes.width, columns)
+    for positions in (before, after, right):
+        positions[flips] = positions[flips, ::-1]
+    right = np.repeat(right, channels, axis=1)
+    pixels = _whole_pixels(images)
+    resized = np.empty((count, rows, columns * channels), np.float32)
+    # One sample at a time stays in the processor's cache; each step treats a whole image.
+    for sample in range(count):
+        stretched = _blend(
+            pixels[sample].take(before[sample], axis=1).view(np.uint8).reshape(rows, -1),
+            pixels[sample].take(after[sample], axis=1).view(np.uint8).reshape(rows, -1),
+            right[sample],
+        )
+        resized[sample] = _blend(
+            stretched.take(upper[sample], axis=0),
+            stretched.take(lower[sample], axis=0),
+            down[sample, :, None],
+        )
+    return resized.reshape(images.shape)
+
+
+def jitter(
+    images: np.ndarray, brightness: np.ndarray, contrast: np.ndarray, saturation: np.ndarray
+) -> np.ndarray:
+    """Return images with other brightness, contrast and saturation: float32 from 0 to 255.
+
+    In this order, by the factors of each image: times the brightness; away from the image's mean
+    grey; away from each pixel's own grey (which leaves grey images as they are). All three are
+    linear, so they are done in one step and clipped once.
+
+    Args:
+        images: ``N x H x W x C``, uint8 or float32 from 0 to 255.
+        brightness: N factors; 1 changes nothing.
+        contrast: likewise.
+        saturation: likewise.
+    """
+    result = images.astype(np.float32)
+    colour = images.shape[3] == 3
+    grey = result @ _LUMA if colour else result.mean(axis=3)
+    scale = (brightness * contrast).astype(np.float32)
+    offset = (brightness * (1 - contrast)).astype(np.float32) * grey.mean(axis=(1, 2))
+    if colour:
+        keep = saturation.astype(np.float32)
+        result *= (scale * keep)[:, None, None, None]
+        grey *= (scale * (1 - keep))[:, None, None]
+        grey += offset[:, None, None]
+        result += grey[..., None]
+    else:
+        result *= scale[:, None, None, None]
+        result += offset[:, None, None, None]
+    return np.clip(result, 0, 255, out=result)
+
+
+def erase(normalised: np.ndarray, probability: float, draws: Draws) -> np.ndarray:
+    """Set a random rectangle of some images to 0, the mean colour, in place, and return all.
+
+    The paper draws again when a rectangle does not fit; here it is cut to the image's side, so
+    that every sample takes the same number of draws. It chooses the aspect on a logarithmic scale,
+    so that wide and tall are as likely.
+
+    Args:
+        normalised: ``N x H x W x C`` float32 with mean 0.
+        probability: that an image is touched.
+        draws: of the N positions.
+    """
+    _, rows, columns, _ = normalised.shape
+    chosen, area, aspect, down, right = draws.uniform("erasing", 5).T
+    low, high = ERASED_AREA
+    area = (low + area * (high - low)) * rows * columns
+    stretch = ERASED_ASPECT ** (2 * aspect - 1)
+    height = np.clip(np.rint(np.sqrt(area * stretch)), 1, rows)
+    width = np.clip(np.rint(np.sqrt(area / stretch)), 1, columns)
+    top, left = np.floor(down * (rows - height + 1)), np.floor(right * (columns - width + 1))
+    height[chosen >= probability] = 0
+    normalised[inside(Boxes(top, left, height, width), rows, columns)] = 0.0
+    return normalised
+
+
+def inside(boxes: Boxes, rows: int, columns: int) -> np.ndarray:
+    """Return which pixels lie in each sample's box: booleans, ``N x rows x columns``."""
+    row, column = np.arange(rows), np.arange(columns)
+    bottom, right = boxes.top + boxes.height, boxes.left + boxes.width
+    in_rows = (row >= boxes.top[:, None]) & (row < bottom[:, None])
+    in_columns = (column >= boxes.left[:, None]) & (column < right[:, None])
+    both: np.ndarray = in_rows[:, :, None] & in_columns[:, None, :]
+    return both
+
+
+def _crop_boxes(shape: tuple[int, ...], draws: Draws) -> Boxes:
+    """Return a random box of each image."""
+    _, rows, columns, _ = shape
+    area, aspect, down, right = draws.uniform("crop", 4).T
+    area = SMALLEST_AREA + area * (1 - SMALLEST_AREA)
+    stretch = CROP_ASPECT ** (2 * aspect - 1)
+    height = rows * np.minimum(1.0, np.sqrt(area / stretch))
+    width = columns * np.minimum(1.0, np.sqrt(area * stretch))
+    return Boxes(down * (rows - height), right * (columns - width), height, width)
+
+
+def _neighbours(
+    start: np.ndarray, length: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, along one axis, the two pixels each new pixel lies between and its share of each.
+
+    Args:
+        start: of each sample's box, in pixels.
+        length: likewise.
+        size: pixels along the axis, of the image and of the result.
+
+    Returns:
+        first and second index, and the weight of the second: each ``N x size``.
+    """
+    centres = (np.arange(size) + 0.5) * (length / size)[:, None] - 0.5 + start[:, None]
+    centres = centres.clip(0, size - 1)
+    first = centres.astype(np.int64)
+    second = np.minimum(first + 1, size - 1)
+    return first, second, (centres - first).astype(np.float32)
+
+
+def _blend(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return ``first + share * (second - first)``, float32."""
+    start = first.astype(np.float32)
+    step = second - start
+    step *= share
+    step += start
+    blended: np.ndarray = step
+    return blended
+
+
+def _whole_pixels(images: np.ndarray) -> np.ndarray:
+    """View images ``N x H x W x C`` uint8 as ``N x H x W`` pixels of C bytes, moved as one."""
+    return images.view(f"V{images.shape[3]}")[..., 0]
