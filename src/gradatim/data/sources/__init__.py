@@ -45,6 +45,7 @@ class Request:
         target: the column that is predicted, when the user named one.
         task: ``classification`` or ``regression``, when the user named one.
         folder: where local copies of named sets are looked for first.
+        cache: where named sets that are downloaded are kept; the user's cache folder when None.
         talk: where progress goes.
     """
 
@@ -52,6 +53,7 @@ class Request:
     target: str | None = None
     task: str | None = None
     folder: Path | None = None
+    cache: Path | None = None
     talk: Talk = SILENCE
 
     @property
