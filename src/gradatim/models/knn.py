@@ -121,7 +121,8 @@ class NearestNeighbours(Network):
 
         The shares are smoothed by a hundredth of a vote; softmax of the scores gives them.
         """
-        return self._answer(self.nearest(inputs, int(self.k))[1])
+        k = DEFAULT_K if self.k.is_meta else int(self.k)  # a meta tensor holds no number
+        return self._answer(self.nearest(inputs, k)[1])
 
     @torch.no_grad()
     def nearest(self, inputs: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -151,7 +151,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, for damage as for code
-        if "Unsupported" in str(error):
+        if "GLOBAL " in str(error):  # the word of the format for a class or function
             raise WeightsError(
                 "this checkpoint holds more than tensors: reading it would run code",
                 given=path,
