@@ -1,0 +1,337 @@
+"""Each augmentation against a slow reference, one sample and one pixel at a time."""
+
+import colorsys
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+from scipy import stats
+
+from gradatim.core.recipe import DataRecipe
+from gradatim.core.spec import Spec
+from gradatim.data import augment as module
+from gradatim.data.augment import (
+    Augmentation,
+    Boxes,
+    augment,
+    erase,
+    flip,
+    inside,
+    jitter,
+    resized_crop,
+    shift,
+)
+from gradatim.data.mixing import mix
+from gradatim.data.randomness import Draws
+from gradatim.data.suggestion import suggest
+from gradatim.errors import ValueRefusedError
+
+
+def images(n=24, rows=20, columns=20, channels=3, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (n, rows, columns, channels), dtype=np.uint8)
+
+
+def draws(n, seed=0):
+    return Draws(seed=seed, epoch=1, first=5, count=n, total=10_000)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_flip_mirrors_the_chosen_as_pillow_does(channels):
+    batch = images(channels=channels)
+    chosen = np.random.default_rng(1).random(len(batch)) < 0.5
+    flipped = flip(batch.copy(), chosen)
+    for before, after, mirrored in zip(batch, flipped, chosen, strict=True):
+        picture = Image.fromarray(before.squeeze())
+        expected = np.asarray(ImageOps.mirror(picture) if mirrored else picture)
+        assert np.array_equal(after.squeeze(), expected)
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 3), (9, 14, 1)])
+def test_shift_is_a_window_of_the_framed_image(shape):
+    batch = images(40, *shape)
+    top, left = np.random.default_rng(2).integers(0, 7, (2, 40))
+    shifted = shift(batch, top, left, padding=3)
+    for sample in range(40):
+        for channel in range(shape[2]):
+            framed = ImageOps.expand(Image.fromarray(batch[sample, :, :, channel]), 3, fill=0)
+            x, y = int(left[sample]), int(top[sample])
+            window = framed.crop((x, y, x + shape[1], y + shape[0]))
+            assert np.array_equal(shifted[sample, :, :, channel], np.asarray(window))
+
+
+def test_resized_crop_is_pillows_bilinear_resize_of_the_box():
+    batch = images(16, 24, 30)
+    random = np.random.default_rng(3)
+    height, width = random.uniform(8, 24, 16), random.uniform(10, 30, 16)
+    top, left = random.random(16) * (24 - height), random.random(16) * (30 - width)
+    flips = random.random(16) < 0.5
+    cropped = resized_crop(batch, Boxes(top, left, height, width), flips)
+    assert cropped.dtype == np.float32 and cropped.shape == batch.shape
+    for i in range(16):
+        box = (left[i], top[i], left[i] + width[i], top[i] + height[i])
+        for channel in range(3):
+            picture = Image.fromarray(batch[i, :, :, channel].astype(np.float32))
+            resized = picture.resize((30, 24), Image.Resampling.BILINEAR, box=box)
+            expected = np.asarray(ImageOps.mirror(resized) if flips[i] else resized)
+            np.testing.assert_allclose(cropped[i, :, :, channel], expected, atol=2e-3)
+
+
+def test_the_whole_image_cropped_and_resized_is_the_image():
+    batch = images(3, 8, 8, 1)
+    ones = np.ones(3)
+    cropped = resized_crop(batch, Boxes(0 * ones, 0 * ones, 8 * ones, 8 * ones), ones < 0)
+    assert np.array_equal(cropped, batch)
+
+
+def test_an_image_of_one_pixel_can_be_cropped():
+    batch = images(2, 1, 1, 3)
+    cropped = resized_crop(batch, Boxes(*np.zeros((2, 2)), *np.ones((2, 2))), np.ones(2, bool))
+    assert np.array_equal(cropped, batch)
+
+
+def test_jitter_is_brightness_contrast_and_saturation_in_this_order():
+    batch = images(12)
+    factors = np.random.default_rng(4).uniform(0.6, 1.4, (3, 12))
+    changed = jitter(batch, *factors)
+    for i, (brightness, contrast, saturation) in enumerate(factors.T):
+        pixels = batch[i].astype(np.float64) * brightness
+        grey = np.array([[0.299 * r + 0.587 * g + 0.114 * b for r, g, b in row] for row in pixels])
+        pixels = grey.mean() + contrast * (pixels - grey.mean())
+        grey = np.array([[0.299 * r + 0.587 * g + 0.114 * b for r, g, b in row] for row in pixels])
+        pixels = grey[..., None] + saturation * (pixels - grey[..., None])
+        np.testing.assert_allclose(changed[i], pixels.clip(0, 255), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("position", "enhance"),
+    [(0, ImageEnhance.Brightness), (1, ImageEnhance.Contrast), (2, ImageEnhance.Color)],
+)
+def test_each_factor_of_jitter_is_what_pillow_calls_so(position, enhance):
+    batch = images(6)
+    factors = np.ones((3, 6))
+    factors[position] = np.random.default_rng(5).uniform(0.5, 1.0, 6)
+    changed = jitter(batch, *factors)
+    for i in range(6):
+        picture = enhance(Image.fromarray(batch[i])).enhance(factors[position, i])
+        # Pillow rounds the grey and the result to whole numbers
+        assert np.abs(changed[i] - np.asarray(picture, np.float32)).max() <= 1.6
+
+
+def test_jitter_of_grey_images_knows_no_saturation():
+    batch = images(4, channels=1)
+    ones = np.ones(4)
+    assert np.array_equal(jitter(batch, ones, ones, 0.3 * ones), batch)
+    contrast = jitter(batch, ones, 0.5 * ones, ones)
+    mean = batch.mean(axis=(1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(contrast, mean + 0.5 * (batch - mean), atol=1e-3)
+
+
+def test_jitter_keeps_the_hue():
+    changed = jitter(images(1), np.array([0.9]), np.array([1.0]), np.array([0.5]))[0].reshape(-1, 3)
+    for before, after in zip(images(1)[0].reshape(-1, 3) / 255, changed / 255, strict=True):
+        if max(before) - min(before) > 0.1:
+            hue, hue_after = colorsys.rgb_to_hsv(*before)[0], colorsys.rgb_to_hsv(*after)[0]
+            assert abs((hue - hue_after + 0.5) % 1 - 0.5) < 1e-4
+
+
+def test_inside_is_true_in_the_box_only():
+    mask = inside(Boxes(*np.array([[1.0], [2.0], [3.0], [2.0]])), 6, 5)
+    expected = [[1 <= row < 4 and 2 <= column < 4 for column in range(5)] for row in range(6)]
+    assert np.array_equal(mask[0], expected)
+
+
+def test_erasing_sets_one_rectangle_of_the_stated_share_and_aspect_to_the_mean():
+    n, side = 2000, 40
+    batch = np.ones((n, side, side, 1), np.float32)
+    erased = erase(batch, 0.5, draws(n))[..., 0] == 0
+    touched = erased.any(axis=(1, 2))
+    assert abs(touched.mean() - 0.5) < 4 * 0.5 / math.sqrt(n)
+    areas, aspects = [], []
+    for mask in erased[touched]:
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert mask.sum() == height * width  # one full rectangle
+        areas.append(height * width / side**2)
+        aspects.append(height / width)
+    assert 0.01 < min(areas) < 0.04 and 0.36 < max(areas) <= 0.44
+    assert min(aspects) > 0.22 and max(aspects) < 4.5  # 0.3 to 1 / 0.3, rounded to pixels
+    assert abs(np.log(aspects).mean()) < 0.1
+
+
+def test_erasing_reaches_every_corner():
+    batch = np.ones((3000, 12, 12, 1), np.float32)
+    erased = (erase(batch, 1.0, draws(3000)) == 0)[..., 0].mean(axis=0)
+    assert erased.min() > 0.02 and erased[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 0.02
+
+
+def test_draws_make_flips_and_shifts_as_likely_as_asked():
+    batch = np.zeros((4000, 9, 9, 1), np.uint8)
+    batch[:, 4, 4] = 255
+    moved = augment(batch, Augmentation(crop="padded", crop_padding=2), draws(4000))
+    counts = (moved[..., 0] == 255).sum(axis=0)
+    assert counts.sum() == 4000 and (counts[2:7, 2:7] > 0).all()
+    chi_square = ((counts[2:7, 2:7] - 160) ** 2 / 160).sum()
+    assert chi_square < 51.2  # 99.9 % quantile with 24 degrees of freedom
+    marked = np.zeros((4000, 4, 4, 1), np.uint8)
+    marked[:, 0, 0] = 9
+    share = (augment(marked, Augmentation(flip=0.3), draws(4000))[:, 0, 3, 0] == 9).mean()
+    assert abs(share - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 4000)
+
+
+def test_resized_crops_have_the_stated_area_and_aspect(monkeypatch):
+    seen = []
+    real = module.resized_crop
+
+    def watch(batch, boxes, flips):
+        seen.append(boxes)
+        return real(batch, boxes, flips)
+
+    monkeypatch.setattr(module, "resized_crop", watch)
+    augment(images(2000, 8, 8, 1), Augmentation(crop="resized"), draws(2000))
+    top, left, height, width = seen[0]
+    assert (top >= 0).all() and (left >= 0).all()
+    assert (top + height <= 8 + 1e-9).all() and (left + width <= 8 + 1e-9).all()
+    area, aspect = height * width / 64, width / height
+    assert 0.3 < area.min() < 0.38 and 0.95 < area.max() <= 1
+    assert aspect.min() >= 0.749 and aspect.max() <= 1.334
+
+
+def test_one_augmentation_does_not_change_the_draws_of_another():
+    batch = images(50)
+    crop = {"crop": "padded", "crop_padding": 4}
+    alone = augment(batch.copy(), Augmentation(**crop), draws(50))
+    both = augment(batch.copy(), Augmentation(flip=0.5, **crop), draws(50))
+    flipped = draws(50).uniform("flip", 1)[:, 0] < 0.5
+    assert 10 < flipped.sum() < 40
+    assert np.array_equal(alone[~flipped], both[~flipped])
+
+
+def test_nothing_asked_is_nothing_done():
+    batch = images()
+    assert np.array_equal(augment(batch.copy(), Augmentation(), draws(len(batch))), batch)
+
+
+def mixed_one_by_one(inputs, targets, kind):
+    """Mix as the papers write it, sample by sample."""
+    n = len(inputs) - 1
+    choice, quantile, down, right = draws(n + 1).uniform("mixing", 4)[:n].T
+    results = []
+    for i in range(n):
+        cut = {"mixup": False, "cutmix": True, "both": choice[i] < 0.5}[kind]
+        share = stats.beta.ppf(quantile[i], *((1.0, 1.0) if cut else (0.4, 0.4)))
+        if cut:
+            rows, columns = inputs.shape[1:3]
+            x = inputs[i].copy()
+            height = int(math.sqrt(1 - share) * rows)
+            width = int(math.sqrt(1 - share) * columns)
+            top = int(down[i] * rows) - height // 2
+            left = int(right[i] * columns) - width // 2
+            pasted = 0
+            for row in range(max(top, 0), min(top + height, rows)):
+                for column in range(max(left, 0), min(left + width, columns)):
+                    x[row, column] = inputs[i + 1, row, column]
+                    pasted += 1
+            share = 1 - pasted / (rows * columns)
+        else:
+            x = share * inputs[i] + (1 - share) * inputs[i + 1]
+        results.append((x, share * targets[i] + (1 - share) * targets[i + 1]))
+    return [np.stack(parts) for parts in zip(*results, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "both"])
+def test_mixing_is_that_of_the_papers(kind):
+    inputs = np.random.default_rng(6).normal(size=(61, 10, 12, 3)).astype(np.float32)
+    targets = np.eye(5, dtype=np.float32)[np.arange(61) % 5]
+    augmentation = Augmentation(
+        mixup=0.4 if kind != "cutmix" else 0.0, cutmix=1.0 if kind != "mixup" else 0.0
+    )
+    mixed, shares = mix(inputs, targets, augmentation, draws(61))
+    expected, expected_shares = mixed_one_by_one(inputs, targets, kind)
+    assert mixed.dtype == shares.dtype == np.float32
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+    np.testing.assert_allclose(shares, expected_shares, atol=1e-6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+
+
+def test_values_are_mixed_like_inputs():
+    inputs = np.random.default_rng(7).normal(size=(21, 4)).astype(np.float32)
+    values = inputs @ np.array([1, 2, 3, 4], np.float32)
+    mixed, mixed_values = mix(inputs, values, Augmentation(mixup=1.0), draws(21))
+    np.testing.assert_allclose(mixed @ np.array([1, 2, 3, 4], np.float32), mixed_values, atol=1e-5)
+
+
+def test_augmentation_is_read_from_the_recipe():
+    recipe = DataRecipe(flip=0.5, crop="padded", crop_padding=4, mixup=None)
+    assert Augmentation.from_recipe(recipe) == Augmentation(0.5, "padded", 4)
+    assert Augmentation.from_recipe(DataRecipe()) == Augmentation()
+    assert not Augmentation(crop="padded", crop_padding=0).of_images
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"flip": 1.5}, "data.flip is out of range: '1.5'\n  allowed: 0 to 1"),
+        ({"jitter": float("nan")}, "data.jitter is out of range: 'nan'"),
+        ({"crop_padding": -1}, "data.crop_padding is out of range: '-1'\n  allowed: 0 or more"),
+        ({"mixup": float("inf")}, "data.mixup is out of range"),
+        ({"crop": "pad"}, "did you mean 'padded'?"),
+    ],
+)
+def test_values_out_of_range_are_refused(values, text):
+    with pytest.raises(ValueRefusedError) as raised:
+        Augmentation(**values)
+    assert text in str(raised.value)
+
+
+def spec(classes, side=32, channels=3, task="classification"):
+    return Spec(task=task, kind="image", shape=(channels, side, side), classes=tuple(classes))
+
+
+def test_photos_are_flipped_and_shifted():
+    suggested = suggest(spec(["cat", "dog"]))
+    values = {key: value for key, (value, _) in suggested.items()}
+    assert values["data.flip"] == 0.5
+    assert (values["data.crop"], values["data.crop_padding"]) == ("padded", 4)
+    assert all(reason for _, reason in suggested.values())
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [map(str, range(10)), "abcdef", ["zero", "one", "two"], ["A", "B", "other"]],
+)
+def test_digits_and_letters_are_not_flipped(classes):
+    value, reason = suggest(spec(classes, 28, 1))["data.flip"]
+    assert value == 0.0 and "digits or letters" in reason
+
+
+@pytest.mark.parametrize("classes", [["turn_left", "turn_right"], ["Left", "straight"]])
+def test_classes_that_name_a_side_are_not_flipped(classes):
+    value, reason = suggest(spec(classes))["data.flip"]
+    assert value == 0.0 and "names a side" in reason
+
+
+def test_a_word_with_left_inside_names_no_side():
+    assert suggest(spec(["cleft", "bright"]))["data.flip"][0] == 0.5
+
+
+def test_regression_from_images_is_not_flipped():
+    assert suggest(spec([], task="regression"))["data.flip"][0] == 0.0
+
+
+def test_large_photos_are_cropped_and_resized():
+    assert suggest(spec(["cat", "dog"], 224))["data.crop"][0] == "resized"
+
+
+def test_small_digits_are_shifted_by_a_pixel():
+    assert suggest(spec(map(str, range(10)), 8, 1))["data.crop_padding"][0] == 1
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+def test_a_suggestion_leaves_no_key_of_the_recipe_open_and_is_accepted(kind):
+    data = spec(["cat", "dog"]) if kind == "image" else Spec("regression", "vector", (4,))
+    values = {key.removeprefix("data."): value for key, (value, _) in suggest(data).items()}
+    assert set(values) == set(Augmentation.__dataclass_fields__)
+    made = Augmentation.from_recipe(DataRecipe(**values))
+    assert kind == "image" or made == Augmentation()
