@@ -180,7 +180,9 @@ class Model:
             if isinstance(item, Mapping):
                 return "", self.preprocessing.read_frame(pl.DataFrame([dict(item)]))
             if isinstance(item, np.ndarray | list | tuple):
-                return "", self.preprocessing.read_array(np.asarray(item))
+                stored = self.preprocessing.read_array(np.asarray(item))
+                several = f"one item of the list holds {len(stored)} samples"
+                return "", stored if len(stored) == 1 else several
         except GradatimError as error:
             return "", error.message()
         except Rejected as reason:
