@@ -95,7 +95,7 @@ def test_corrupt_gzip_is_refused(folder):
 
 def test_counts_that_differ_are_refused(folder):
     write(folder / "train-labels-idx1-ubyte.gz", idx_bytes(np.zeros(11)))
-    with pytest.raises(DataError, match="holds 12 images, but .* holds 11 labels"):
+    with pytest.raises(DataError, match=r"holds 12 images, but .* holds 11 labels"):
         read(folder)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from gradatim.data.columns import Column
+    from gradatim.data.decode import Content, Policy
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ class Preprocessing:
             read["columns"] = tuple(Column.from_dict(column) for column in read["columns"])
         return cls(**read)
 
+    @property
+    def policy(self) -> Policy:
+        """What every picture is fitted to."""
+        from gradatim.data.decode import Policy
+
+        return Policy(self.size, self.shape, self.channels)
+
     def normalise(self, inputs: np.ndarray) -> np.ndarray:
         """Return model inputs of stored inputs.
 
@@ -93,31 +100,28 @@ class Preprocessing:
         return values
 
     def read_files(
-        self, paths: Sequence[str | Path]
-    ) -> tuple[np.ndarray, list[tuple[str | Path, str]]]:
-        """Read image files.
+        self, contents: Sequence[Content]
+    ) -> tuple[np.ndarray, list[tuple[Content, str]]]:
+        """Read image files (their bytes or opened pictures, likewise).
 
         Returns:
             the images that could be read, ``N x size x size x C`` uint8 in the order given, and
-            (path, reason) of those that could not.
+            (what was given, reason) of those that could not.
         """
-        from gradatim.data.decode import Rejected, decode, fit_to
+        from gradatim.data.decode import Rejected, read
 
         if self.kind != "image":
             raise ValueRefusedError(
                 "this model takes rows of a table, not image files",
-                given=paths[0] if len(paths) else None,
                 next_step="give a table (.csv, .tsv, .parquet) with the columns it learnt from",
             )
         images: list[np.ndarray] = []
-        rejected: list[tuple[str | Path, str]] = []
-        for path in paths:
+        rejected: list[tuple[Content, str]] = []
+        for content in contents:
             try:
-                pixels = decode(Path(path)).pixels
-            except Rejected as reason:
-                rejected.append((path, str(reason)))
-            else:
-                images.append(to_channels(fit_to(pixels, self.size, self.shape), self.channels))
+                images.append(read(content, self.policy)[0])
+            except Rejected as rejection:
+                rejected.append((content, rejection.reason))
         shape = (self.size, self.size, self.channels)
         return (np.stack(images) if images else np.empty((0, *shape), np.uint8)), rejected
 
@@ -198,7 +202,7 @@ class Preprocessing:
         return vectors.astype(np.float32)
 
     def _read_images(self, values: np.ndarray) -> np.ndarray:
-        from gradatim.data.decode import fit_to
+        from gradatim.data.decode import fit_to, to_channels
 
         coloured = values.ndim >= 3 and values.shape[-1] in (1, 3)
         images = values if coloured else values[..., None]
@@ -211,7 +215,7 @@ class Preprocessing:
             )
         pixels = to_pixels(images, self.pixel_range)
         return np.stack(
-            [to_channels(fit_to(image, self.size, self.shape), self.channels) for image in pixels]
+            [fit_to(to_channels(image, self.channels), self.size, self.shape) for image in pixels]
         )
 
 
@@ -236,17 +240,3 @@ def to_pixels(images: np.ndarray, pixel_range: tuple[float, float]) -> np.ndarra
     scaled = (images.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
     pixels: np.ndarray = np.rint(scaled).astype(np.uint8)
     return pixels
-
-
-def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Return an ``H x W x C`` uint8 image with 1 (grey) or 3 (colour) channels.
-
-    Grey of colour is ITU-R BT.601 luma, as Pillow computes it.
-    """
-    if pixels.shape[-1] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=-1)
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]

@@ -130,9 +130,9 @@ def _file_module(file: Path) -> str:
     if ending in ARRAYS:
         return "arrays"
     if ending in TABLES:
-        from gradatim.data.sources import table
+        from gradatim.data.sources.table import image_column
 
-        return "image_table" if table.image_column(file) is not None else "table"
+        return "table" if image_column(file) is None else "image_table"
     if ending in (".zip", ".gz", ".tar", ".tgz", ".7z"):
         next_step = "unpack it and give the folder"
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gradatim.core.files import disk_errors
 from gradatim.core.talk import Talk
+from gradatim.data.cache import cache_folder, claim
 from gradatim.data.download import Remote, fetch
 from gradatim.data.raw import RawArrays
 from gradatim.data.sources import Request, cifar, idx
@@ -130,15 +131,12 @@ def _read(
 ) -> RawArrays:
     """Read the first local copy; without one, download into the cache and read that."""
     named = NAMED[name]
-    if request.cache is None:
-        from gradatim.data.cache import cache_folder
-
-        kept = cache_folder() / "downloads" / name
-    else:
-        kept = request.cache / "downloads" / name
+    cache = request.cache or cache_folder()
+    kept = cache / "downloads" / name
     for folder in _places(name, named, request.folder, kept):
         if holds(folder):
             return _noted(read_folder(folder, name), f"read from {folder}")
+    claim(cache, "downloads", name, name)
     try:
         download(named, kept, request.talk)
     except DownloadError as error:

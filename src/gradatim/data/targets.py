@@ -1,0 +1,144 @@
+"""What is predicted: one of some classes, or a number. Decided from the values unless told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from gradatim.data.columns import READABLE_SHARE, decimal_sign, numbers, text_of
+from gradatim.errors import ColumnError
+
+MOST_CLASSES = 20
+"""Whole numbers with at most this many different values are taken for classes ..."""
+
+LEAST_PER_CLASS = 5
+"""... when there are at least this many samples a class on average."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of a data set.
+
+    Attributes:
+        task: what is learnt.
+        classes: their names in the order of their indices; empty for regression.
+        values: ``N``; indices into ``classes`` (int64, -1 where missing) or values (float32, NaN
+            where missing).
+        reason: why it is this task.
+        notes: what a reader must know, one sentence each.
+    """
+
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...]
+    values: np.ndarray
+    reason: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which samples have no target, ``N`` booleans."""
+        none = np.isnan(self.values) if self.task == "regression" else self.values < 0
+        return np.asarray(none)
+
+
+def decide(series: pl.Series, task: str | None = None) -> Targets:
+    """Return the targets that a column holds.
+
+    Text, truth values and few different whole numbers are classes; other numbers are a
+    regression; ``task`` overrides this.
+
+    Raises:
+        ColumnError: the column cannot be predicted, or not as the task asked for.
+    """
+    name, kind = series.name, series.dtype
+    if kind.is_nested() or kind in (pl.Object, pl.Binary, pl.Date, pl.Datetime, pl.Time):
+        raise ColumnError(
+            f"a column of type {kind} cannot be predicted",
+            given=name,
+            next_step="choose a column of numbers, texts or truth values",
+        )
+    if kind == pl.Boolean:
+        return _text_targets(series.cast(pl.String), "it holds truth values", task)
+    if kind.is_numeric() or kind == pl.Duration:
+        return _number_targets(numbers(series), task)
+    text = text_of(series)
+    decimal, share = decimal_sign(text)
+    if share >= READABLE_SHARE and not text.str.contains(r"^0\d+$").any():
+        return _number_targets(numbers(text, decimal), task)
+    return _text_targets(text, "it holds text", task)
+
+
+def _text_targets(text: pl.Series, why: str, task: str | None) -> Targets:
+    if task == "regression":
+        raise ColumnError(
+            "regression needs a column of numbers, and this one is not",
+            given=text.name,
+            next_step="leave the task out, or choose a column of numbers",
+        )
+    classes = text.drop_nulls().unique().sort().to_list()
+    _refuse_too_many(text, len(classes))
+    by_case: dict[str, list[str]] = {}
+    for label in classes:
+        by_case.setdefault(label.casefold(), []).append(label)
+    notes = [
+        f"these classes differ only in upper and lower case: {', '.join(alike)}"
+        for alike in by_case.values()
+        if len(alike) > 1
+    ]
+    reason = f"{text.name} is predicted as a class because {why}"
+    return _classes(text, classes, classes, reason, notes)
+
+
+def _number_targets(values: pl.Series, task: str | None) -> Targets:
+    present = values.drop_nulls()
+    distinct = present.n_unique()
+    whole = bool((present == present.floor()).all())
+    few = distinct <= min(MOST_CLASSES, present.len() / LEAST_PER_CLASS)
+    if task == "classification" or (task is None and whole and few):
+        _refuse_too_many(values, distinct)
+        levels = present.unique().sort().to_list()
+        names = [f"{level:.0f}" if level == int(level) else repr(level) for level in levels]
+        reason = (
+            f"{values.name} is predicted as a class as asked for"
+            if task
+            else f"{values.name} is predicted as a class because it holds only {distinct} "
+            "different whole numbers"
+        )
+        return _classes(values, levels, names, reason, [])
+    why = (
+        "as asked for"
+        if task
+        else "because it holds "
+        + (f"{distinct:,} different whole numbers" if whole else "numbers that are not whole")
+    )
+    return Targets(
+        "regression",
+        (),
+        values.fill_null(float("nan")).to_numpy().astype(np.float32),
+        f"{values.name} is predicted as a number {why}",
+    )
+
+
+def _classes(
+    values: pl.Series,
+    levels: list[float] | list[str],
+    names: list[str],
+    reason: str,
+    notes: list[str],
+) -> Targets:
+    indices = values.replace_strict(levels, range(len(levels)), default=-1, return_dtype=pl.Int64)
+    return Targets("classification", tuple(names), indices.to_numpy(), reason, tuple(notes))
+
+
+def _refuse_too_many(values: pl.Series, distinct: int) -> None:
+    """Refuse classes when most of them have one sample only."""
+    count = values.len() - values.null_count()
+    if count >= 10 and distinct > count / 2:
+        raise ColumnError(
+            f"{distinct:,} different values in {count:,} rows are too many for classes",
+            given=values.name,
+            next_step="choose another column, or predict numbers with --set data.task=regression",
+        )
