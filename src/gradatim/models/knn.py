@@ -136,18 +136,22 @@ class NearestNeighbours(Network):
             two tensors ``B x min(k, samples)``; distances as the metric's name says.
         """
         k = min(k, len(self.samples))
-        found = [self._nearest(queries, k) for queries in torch.split(inputs.flatten(1), QUERIES)]
+        squares_N = torch.linalg.vector_norm(self.samples, dim=1).square()
+        parts = torch.split(inputs.flatten(1), QUERIES)
+        found = [self._nearest(queries, k, squares_N) for queries in parts]
         distances, indices = zip(*found, strict=True)
         return torch.cat(distances), torch.cat(indices)
 
-    def _nearest(self, inputs: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def _nearest(self, inputs: Tensor, k: int, squares_N: Tensor) -> tuple[Tensor, Tensor]:
         queries = self._scaled(inputs.float())
         kept = min(k + SPARE, len(self.samples))
         best = queries.new_empty(len(queries), 0)
         indices = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
         rows = max(BLOCK // max(len(queries), 1), 1)
         for start in range(0, len(self.samples), rows):
-            block = self._ranking(queries, self.samples[start : start + rows])
+            block = self._ranking(
+                queries, self.samples[start : start + rows], squares_N[start : start + rows]
+            )
             closest = block.topk(min(kept, block.shape[1]), largest=False)
             merged = torch.cat([best, closest.values], dim=1)
             best, order = merged.topk(min(kept, merged.shape[1]), largest=False)
@@ -160,11 +164,10 @@ class NearestNeighbours(Network):
         """Return the vectors as they are compared: of length 1 for the cosine."""
         return torch.nn.functional.normalize(vectors) if self.metric == "cosine" else vectors
 
-    def _ranking(self, queries_BD: Tensor, samples_ND: Tensor) -> Tensor:
+    def _ranking(self, queries_BD: Tensor, samples_ND: Tensor, squares_N: Tensor) -> Tensor:
         """Return values ``B x N`` that rank the samples of a block as their distance does."""
         if self.metric == "l1":
             return torch.cdist(queries_BD, samples_ND, p=1.0)
-        squares_N = (samples_ND**2).sum(dim=1)
         return torch.addmm(squares_N, queries_BD, samples_ND.T, alpha=-2.0)
 
     def _exact(self, queries_BD: Tensor, indices_BK: Tensor) -> Tensor:
