@@ -267,9 +267,7 @@ def _text(place: Place | None) -> str | None:
     return None if place is None else str(place)
 
 
-def _recipe(
-    start: Place | Recipe | None, values: Mapping[str, Any], settings: Settings
-) -> Recipe:
+def _recipe(start: Place | Recipe | None, values: Mapping[str, Any], settings: Settings) -> Recipe:
     """Return the recipe with the values that were given, then the settings."""
     from gradatim.core.duration import read_seconds
     from gradatim.core.recipe import Recipe, parse_settings

@@ -111,7 +111,9 @@ def test_rooms_without_torch_load_none():
     ],
 )
 def test_light_imports(code):
-    heavy = "[m for m in ('torch', 'sklearn', 'polars', 'altair', 'rich', 'PIL') if m in sys.modules]"
+    heavy = (
+        "[m for m in ('torch', 'sklearn', 'polars', 'altair', 'rich', 'PIL') if m in sys.modules]"
+    )
     assert run(f"import sys\n{code}\nprint({heavy})").strip() == "[]"
 
 

@@ -1,4 +1,4 @@
-"""Names that users see: the verbs are functions, documented, with the options of the command line."""
+"""Names that users see: every verb is a documented function with the command line's options."""
 
 import ast
 import importlib

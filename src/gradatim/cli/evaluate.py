@@ -30,7 +30,5 @@ def command(
     from gradatim import verbs
     from gradatim.pages.evaluation import page
 
-    result = verbs.evaluate(
-        run, source, target=target, data_dir=data_dir, talk=options.talk()
-    )
+    result = verbs.evaluate(run, source, target=target, data_dir=data_dir, talk=options.talk())
     options.show(page(result), result, json_to, html_to)

@@ -13,30 +13,41 @@ from gradatim.cli import options
 @click.command(cls=options.Verb)
 @click.argument("source", required=False)
 @click.option(
-    "--model", metavar="NAME",
+    "--model",
+    metavar="NAME",
     help="Fit one model only; without it, a ladder of models is climbed.",
 )
 @click.option(
-    "--budget", metavar="TIME",
+    "--budget",
+    metavar="TIME",
     help="Time the command may take after the audit: 90s, 10m, 1h (default 5m).",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data.")
-@click.option("--seed", type=int, metavar="N", help="Every random choice follows from it (default 0).")
 @click.option(
-    "--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps.",
+    "--seed", type=int, metavar="N", help="Every random choice follows from it (default 0)."
 )
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]),
+    "--device",
+    metavar="NAME",
+    help="auto (default), cpu, cuda, cuda:1 or mps.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
     help="Arithmetic; chosen from a table of measured results when left out.",
 )
 @options.data_options
 @options.set_option
 @click.option(
-    "--recipe", metavar="FILE", type=click.Path(path_type=Path),
+    "--recipe",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
     help="Start from a recipe, e.g. the recipe.toml of a run.",
 )
 @click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path),
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
     help="The run folder (default runs/SOURCE-MODEL-N).",
 )
 @options.json_option

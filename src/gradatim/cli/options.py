@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Verb(click.Command):
-    """A verb whose ``--json`` takes a file only when one follows: ``-`` or a name ending in .json."""
+    """A verb whose ``--json`` takes the next word only when it is ``-`` or ends in .json."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give a bare ``--json`` its default before click would take the next word for its file."""
@@ -55,7 +55,7 @@ def set_option(function: Function) -> Function:
 
 
 def json_option(function: Function) -> Function:
-    """Add ``--json [FILE]``: without a file, or with ``-``, to standard output and nothing else there."""
+    """Add ``--json [FILE]``: without a file, or with ``-``, only JSON goes to standard output."""
     return click.option(
         "--json", "json_to", metavar="[FILE]",
         help="Write the result as JSON to FILE (.json), or to standard output.",

@@ -31,8 +31,10 @@ def read_seconds(text: str | float) -> float:
 
 def write_seconds(seconds: float) -> str:
     """Return a time as people read it: ``0.8 ms``, ``4.2 s``, ``3 min 05 s``, ``1 h 02 min``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.2g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.2g} µs"
+    for size, unit in ((1e-6, "µs"), (1e-3, "ms")):
+        if seconds < 1000 * size:
+            short = seconds / size
+            return f"{short:.0f} {unit}" if short >= 9.95 else f"{short:.1f} {unit}"
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -94,7 +94,8 @@ class Gallery:
 class Arithmetic:
     """A derivation: each line is one equality, with what it is about.
 
-    ``lines`` holds pairs (what, formula in plain text such as ``(224 - 11 + 2*2)/4 + 1 = 55.25 -> 55``).
+    ``lines`` holds pairs (what, formula), the formula in plain text such as
+    ``(224 - 11 + 2*2)/4 + 1 = 55.25 -> 55``.
     """
 
     lines: Sequence[tuple[str, str]]
@@ -118,7 +119,9 @@ class Fold:
     open: bool = False
 
 
-Block = Verdict | Heading | Text | Facts | Table | Chart | Picture | Gallery | Arithmetic | Code | Fold
+Block = (
+    Verdict | Heading | Text | Facts | Table | Chart | Picture | Gallery | Arithmetic | Code | Fold
+)
 
 
 @dataclass(frozen=True)

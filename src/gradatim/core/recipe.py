@@ -139,12 +139,15 @@ class MachineRecipe:
         precision: ``fp32`` or ``bf16`` (autocast).
         layout: ``contiguous`` or ``channels-last``.
         threads: threads of one operation on the processor.
+        update: how the optimiser's arithmetic is carried out: ``fused`` (one kernel), ``foreach``
+            (one kernel an operation) or ``loop`` (one a parameter).
     """
 
     device: str | None = None
     precision: Literal["fp32", "bf16"] | None = None
     layout: Literal["contiguous", "channels-last"] | None = None
     threads: int | None = None
+    update: Literal["fused", "foreach", "loop"] | None = None
 
 
 @dataclass(frozen=True)
@@ -339,7 +342,9 @@ def _guess(value: Any) -> Any:
 def _read(key: str, hint: Any, value: Any) -> Any:
     """Read a value as the type of its key."""
     optional = get_origin(hint) in (types.UnionType, typing.Union)
-    choices = [item for item in get_args(hint) if item is not types.NoneType] if optional else [hint]
+    choices = (
+        [item for item in get_args(hint) if item is not types.NoneType] if optional else [hint]
+    )
     if optional and (value is None or value == "auto"):
         return None
     wanted = choices[0]

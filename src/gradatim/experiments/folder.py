@@ -98,7 +98,9 @@ def find(place: Path) -> Path:
         except OSError:
             siblings = []
         like = closest(place.name, siblings)
-        hint = f"did you mean {place.parent / like}?" if like else "runs are kept in runs/ by default"
+        hint = (
+            f"did you mean {place.parent / like}?" if like else "runs are kept in runs/ by default"
+        )
     else:
         what, hint = "this is not a run folder", "a run folder holds recipe.toml; see runs/"
     raise NotARunError(what, given=place, next_step=hint)
