@@ -138,7 +138,7 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
 
 def flip(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Mirror the chosen images (N booleans) left to right, in place, and return all."""
-    pixels = _whole_pixels(images)
+    pixels = whole_pixels(images)
     where = np.flatnonzero(chosen)
     pixels[where] = pixels[where][:, :, ::-1]
     return images
@@ -196,7 +196,7 @@ def resized_crop(images: np.ndarray, boxes: Boxes, flips: np.ndarray) -> np.ndar
     for positions in (before, after, right):
         positions[flips] = positions[flips, ::-1]
     right = np.repeat(right, channels, axis=1)
-    pixels = _whole_pixels(images)
+    pixels = whole_pixels(images)
     resized = np.empty((count, rows, columns * channels), np.float32)
     # One sample at a time stays in the processor's cache; each step treats a whole image.
     for sample in range(count):
@@ -266,7 +266,9 @@ def erase(normalised: np.ndarray, probability: float, draws: Draws) -> np.ndarra
     width = np.clip(np.rint(np.sqrt(area / stretch)), 1, columns)
     top, left = np.floor(down * (rows - height + 1)), np.floor(right * (columns - width + 1))
     height[chosen >= probability] = 0
-    normalised[inside(Boxes(top, left, height, width), rows, columns)] = 0.0
+    erased = inside(Boxes(top, left, height, width), rows, columns)
+    pixels = whole_pixels(normalised)
+    np.copyto(pixels, np.zeros((), pixels.dtype), where=erased)
     return normalised
 
 
@@ -321,6 +323,6 @@ def _blend(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarr
     return blended
 
 
-def _whole_pixels(images: np.ndarray) -> np.ndarray:
-    """View images ``N x H x W x C`` uint8 as ``N x H x W`` pixels of C bytes, moved as one."""
-    return images.view(f"V{images.shape[3]}")[..., 0]
+def whole_pixels(images: np.ndarray) -> np.ndarray:
+    """View images ``N x H x W x C`` as ``N x H x W`` pixels, each moved as one."""
+    return images.view(f"V{images.itemsize * images.shape[3]}")[..., 0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradatim.data.augment import Augmentation, Boxes, inside
+from gradatim.data.augment import Augmentation, Boxes, inside, whole_pixels
 from gradatim.data.randomness import Draws
 
 
@@ -44,7 +44,7 @@ def mix(
         mixed += other * _along(1 - blend, other)
     if cut.any():
         pasted = _rectangles(np.where(cut, 1 - share, 0), *centre, *own.shape[1:3])
-        mixed[pasted] = other[pasted]
+        np.copyto(whole_pixels(mixed), whole_pixels(other), where=pasted)
         share = np.where(cut, 1 - pasted.mean(axis=(1, 2)), share).astype(np.float32)
     weight = _along(share, targets[:-1])
     return mixed, targets[:-1] * weight + targets[1:] * (1 - weight)
