@@ -8,9 +8,10 @@ exception below), brought upright and into 8-bit grey or colour, then fitted to 
 What is not an ordinary 8-bit RGB or grey picture gets one stated treatment each (``TREATMENTS``);
 what cannot be used is ``Rejected`` with the reason. Nothing is replaced, guessed or repaired.
 
-The exception: a JPEG at least twice as large as needed is decoded at 1/2, 1/4 or 1/8 of its size
-by the decoder itself, as long as its shorter side keeps ``max(512, 2 * size)`` pixels. The rule
-depends only on the picture and the size wanted, so the pixels are the same wherever it is read.
+The exception: where at most 256 pixels are wanted, a JPEG is decoded at 1/2, 1/4 or 1/8 of its
+size by the decoder itself, as long as its shorter side keeps 512 pixels, twice what is needed.
+The rule depends only on the picture and the size wanted: the pixels are the same wherever it is
+read.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ LARGE_PIXELS = 25_000_000
 """Pictures with more pixels are decoded one at a time, so that threads share the memory."""
 
 REDUCED_SIDE = 512
+"""Pixels that the shorter side of a JPEG decoded at a fraction of its size keeps at least."""
+
 LETTERBOX_GREY = 128
 
 FORMATS = {
@@ -78,7 +81,6 @@ TREATMENTS = {
     "nearly black; rescale the files to the full range",
     "float": "floating-point values scaled to 8 bits (0 ... 1, or 0 ... 255 as they are)",
     "frames": "several frames: the first is used",
-    "ending": "the ending of its name tells another format: read by its content",
     "reduced": "decoded at a fraction of its size, being at least twice as large as needed",
 }
 """Every treatment by name -> what was done, as told by the audit."""
@@ -119,9 +121,9 @@ class Policy:
     channels: int = 3
 
     @property
-    def reduced_side(self) -> int:
-        """Shorter side that a JPEG decoded at a fraction of its size keeps at least."""
-        return max(REDUCED_SIDE, 2 * self.size)
+    def reduced_side(self) -> int | None:
+        """Shorter side that a JPEG may be reduced to while decoding; None: not at all."""
+        return REDUCED_SIDE if 2 * self.size <= REDUCED_SIDE else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -142,12 +144,14 @@ class Decoded:
         width: of the upright picture at its full size, in pixels.
         height: likewise.
         treatments: names in ``TREATMENTS``.
+        format: name in ``FORMATS``, empty for a picture made in memory.
     """
 
     pixels: np.ndarray
     width: int
     height: int
     treatments: tuple[str, ...]
+    format: str = ""
 
     @property
     def grey(self) -> bool:
@@ -229,13 +233,12 @@ def decode(content: Content, reduced_side: int | None = None) -> Decoded:
     Raises:
         Rejected: with the reason, for whatever cannot be used.
     """
-    name = ""
     if isinstance(content, str | os.PathLike):
-        name, content = os.fspath(content), read_bytes(content)
+        content = read_bytes(content)
     with quiet():
         picture = _open(content) if isinstance(content, bytes) else content
         try:
-            return _decode(picture, reduced_side, name)
+            return _decode(picture, reduced_side)
         except MemoryError as error:
             raise Rejected("larger than the memory at hand") from error
         except Rejected:
@@ -275,7 +278,7 @@ def _open(content: bytes) -> Image.Image:
     return picture
 
 
-def _decode(picture: Image.Image, reduced_side: int | None, name: str) -> Decoded:
+def _decode(picture: Image.Image, reduced_side: int | None) -> Decoded:
     width, height = picture.size
     if width < 1 or height < 1:
         raise Rejected("has no pixels")
@@ -283,9 +286,6 @@ def _decode(picture: Image.Image, reduced_side: int | None, name: str) -> Decode
         raise Rejected(f"decompression bomb: declares {width:,} x {height:,} pixels")
 
     treatments: list[str] = []
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - once a file, and Path is slow
-    if suffix and suffix not in FORMATS.get(picture.format or "", (suffix,)):
-        treatments.append("ending")
     if getattr(picture, "is_animated", False):
         treatments.append("frames")
     if reduced_side and min(width, height) >= 2 * reduced_side and picture.format in _REDUCIBLE:
@@ -297,7 +297,8 @@ def _decode(picture: Image.Image, reduced_side: int | None, name: str) -> Decode
         plain, turned = _load(picture, treatments)
         pixels = np.asarray(plain)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    return Decoded(pixels, *((height, width) if turned else (width, height)), tuple(treatments))
+    size = (height, width) if turned else (width, height)
+    return Decoded(pixels, *size, tuple(treatments), picture.format or "")
 
 
 def _load(picture: Image.Image, treatments: list[str]) -> tuple[Image.Image, bool]:

@@ -74,7 +74,7 @@ def read(request: Request) -> RawImages:
         SourceNotFoundError: there is no such folder.
         EmptySourceError: no picture is in it.
         TooFewClassesError: fewer than two class folders hold pictures.
-        DataError: part folders and class folders are mixed.
+        DataError: parts and classes are mixed, or the parts lie inside the class folders.
     """
     root = request.path
     if not root.is_dir():
@@ -226,13 +226,21 @@ def _is_parted(root: Path, tree: Tree) -> bool:
             below.setdefault(top, set()).update(rest[:-1][:1])
     parts = {name for name in below if name.lower() in PART_NAMES}
     others = below.keys() - parts
-    if any(PART_NAMES[name.lower()] == "train" for name in parts):
+    if _has_train(parts):
         return True
     if parts and not others:
         raise DataError(
             "there is no training part",
             given=root,
             next_step=f"rename one of {', '.join(sorted(parts))} to train",
+        )
+    if not parts and below and all(_has_train(inner) for inner in below.values()):
+        first, last = min(below), max(below)
+        raise DataError(
+            f"the parts lie inside the folders {printable(first)} ... {printable(last)}",
+            given=root,
+            next_step=f"give one of them if each is a data set, e.g. {printable(root / first)}; "
+            f"if each is a class, put the parts on top, e.g. train/{printable(first)}",
         )
     mixed = [name for name in parts if below[name] & others]
     if mixed:
@@ -243,6 +251,10 @@ def _is_parted(root: Path, tree: Tree) -> bool:
             next_step=f"move the class folders into {root / 'train'}",
         )
     return False
+
+
+def _has_train(names: set[str]) -> bool:
+    return any(PART_NAMES.get(name.lower()) == "train" for name in names)
 
 
 def _notes(
