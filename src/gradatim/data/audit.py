@@ -129,7 +129,7 @@ class Audit:
         rejected: samples that cannot be used.
         unused: files that were never meant as samples (a README, hidden files).
         treated: what was changed on the way in.
-        duplicates: groups of names of equal samples, beyond ``conflicts`` also with equal labels.
+        duplicates: groups of names of equal samples, whatever their labels.
         duplicates_across_parts: groups that lie in more than one part of the source.
         conflicts: equal samples with different labels.
         warnings: one sentence each.

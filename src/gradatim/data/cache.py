@@ -21,11 +21,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from gradatim.core.files import write_json, write_text
+from gradatim.data.audit import printable
 from gradatim.errors import DiskError, UnknownNameError
 
 KINDS = ("images", "files", "downloads")
@@ -60,6 +62,11 @@ class Entry:
     bytes: int
     used: float
     path: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, the time as text."""
+        used = datetime.fromtimestamp(self.used).astimezone().isoformat(" ", "minutes")
+        return {**asdict(self), "used": used, "path": printable(self.path)}
 
 
 def cache_folder() -> Path:
