@@ -35,9 +35,14 @@ def chart(record: Record) -> Chart:
     ticks = [value for value in _ticks(constant) if abs(value) <= max(reach, constant)]
     x = theme.quantity(
         "x",
-        f"{unit} bought on the same validation samples",
+        f"difference ({unit})",
         scale={"type": "symlog", "constant": constant, "nice": False},
-        axis={"values": ticks, "format": "+~g"},
+        axis={
+            "values": ticks,
+            "format": "+.4~f",
+            "labelExpr": "datum.value == 0 ? '0' : datum.label",
+            "labelOverlap": True,
+        },
     )
     y = theme.category(
         "step",
@@ -73,7 +78,7 @@ def chart(record: Record) -> Chart:
         specification=theme.specification(layers, height=64 + ROW * len(rows)),
         alternative=f"Differences with 95 % interval: {words}." if rungs else "Nothing to compare.",
         caption="Grey where the interval contains zero: the step bought nothing that can be told "
-        "from chance. Linear near zero, logarithmic beyond.",
+        "from chance. The axis is linear near zero and logarithmic beyond.",
     )
 
 

@@ -98,7 +98,7 @@ def chart(boundary: Mapping[str, Any]) -> Chart:
         f"{name} {100 * share:.0f} %" for name, share in zip(classes, shares, strict=True)
     )
     return Chart(
-        title="Decision boundary",
+        title="What the model says at each place",
         specification=theme.specification(layers, height=460, square=True),
         alternative=f"{len(points):,} points over {features[0]} {significant(x_low)} to "
         f"{significant(x_high)} and {features[1]} {significant(y_low)} to {significant(y_high)}; "

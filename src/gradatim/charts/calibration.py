@@ -57,7 +57,7 @@ def chart(calibration: Event) -> Chart:
         for item in filled
     )
     return Chart(
-        title="Calibration",
+        title="Share right by probability given",
         specification=theme.specification(layers, height=360, square=True),
         alternative=f"Expected calibration error {percent(calibration['error'])} over {total:,} "
         f"samples: {words}.",

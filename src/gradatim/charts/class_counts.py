@@ -60,6 +60,7 @@ def chart(counts: Mapping[str, Mapping[str, int]]) -> Chart:
             rows,
             {**encoding, "opacity": shades, "order": {"field": "order"}},
             color=theme.ACCENT,
+            height={"band": 0.55} if named else {"band": 0.9},
         )
     ]
     totals = {name: sum(counts[part].get(name, 0) for part in parts) for name in classes}
@@ -74,6 +75,8 @@ def _words(totals: Mapping[str, int]) -> str:
     if not totals:
         return "No class has a sample."
     least, most = min(totals, key=lambda name: totals[name]), max(totals, key=lambda n: totals[n])
+    if totals[least] == totals[most]:
+        return f"{sum(totals.values()):,} samples in {len(totals)} classes, {totals[most]:,} each."
     text = (
         f"{sum(totals.values()):,} samples in {len(totals)} classes, from {totals[least]:,} "
         f"({least}) to {totals[most]:,} ({most})"

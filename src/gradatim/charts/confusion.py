@@ -28,7 +28,7 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
             "true": names[row],
             "predicted": names[column],
             "n": value,
-            "strength": round(0.06 + 0.94 * (value / max(1, sum(line))) ** 0.5, 3),
+            "strength": _strength(value / max(1, sum(line)), right=row == column),
             "right": row == column,
         }
         for row, line in enumerate(counts)
@@ -67,7 +67,10 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
                     "y": y,
                     "text": {"field": "n"},
                     "color": {
-                        "condition": {"test": "datum.strength > 0.6", "value": theme.PAPER},
+                        "condition": {
+                            "test": "!datum.right && datum.strength > 0.6",
+                            "value": theme.PAPER,
+                        },
                         "value": theme.INK,
                     },
                 },
@@ -81,6 +84,11 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
         caption="Rows are true classes, columns what the model said; grey is right, colour is "
         "wrong.",
     )
+
+
+def _strength(share: float, *, right: bool) -> float:
+    """Return the strength of a colour: the root of the share, so that rare mistakes are seen."""
+    return round((0.5 if right else 1.0) * (0.06 + 0.94 * share**0.5), 3)
 
 
 def most_confused(
@@ -124,7 +132,7 @@ def _words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     total = sum(sum(line) for line in counts)
     right = sum(line[index] for index, line in enumerate(counts))
     worst = [
-        f"{true} taken for {predicted} {value} times"
+        f"{true} taken for {predicted} ({value:,})"
         for true, predicted, value, _ in most_confused(classes, counts)[:3]
     ]
     share = percent(right / total) if total else "none"

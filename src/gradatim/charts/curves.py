@@ -10,6 +10,8 @@ from gradatim.core.record import Event, Record, number
 
 POINTS = 240
 """Points along a curve: about three pixels each."""
+EPOCHS = {"grid": False, "tickMinStep": 1, "tickCount": 10}
+"""The horizontal axis: whole epochs or steps, no grid."""
 
 
 class Bucket(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from gradatim.core.duration import write_seconds
+
 NONE = "–"
 
 
@@ -20,6 +22,7 @@ def significant(value: float | None, digits: int = 3) -> str:
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value == 0:
         return "0"
+    value = float(f"{value:.{digits - 1}e}")  # 0.09999 is rounded before its power is taken
     power = math.floor(math.log10(abs(value)))
     if -5 <= power < 7:
         text = f"{value:,.{max(0, digits - 1 - power)}f}"
@@ -46,19 +49,7 @@ def points(difference: float, digits: int = 1) -> str:
 
 def seconds(value: float | None) -> str:
     """Return a duration: ``85 µs``, ``3.1 ms``, ``12.4 s``, ``4 min 05 s``, ``1 h 12 min``."""
-    if value is None:
-        return NONE
-    space = "\N{NO-BREAK SPACE}"
-    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
-        if value < limit:
-            return f"{significant(value * factor, 2 if value * factor < 100 else 3)}{space}{unit}"
-    if value < 59.95:
-        return f"{value:.1f}{space}s"
-    whole = round(value)
-    if whole < 3600:
-        return f"{whole // 60}{space}min {whole % 60:02d}{space}s"
-    minutes = round(value / 60)
-    return f"{minutes // 60}{space}h {minutes % 60:02d}{space}min"
+    return NONE if value is None else write_seconds(value).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def metric(name: str, value: float | None) -> str:

@@ -18,8 +18,7 @@ def chart(sizes: Mapping[str, Any]) -> Chart:
             number of images).
     """
     rows = [{"x": width, "y": height, "n": n} for width, height, n in sizes["common"]]
-    largest = max(sizes["width"][2], sizes["height"][2], 1)
-    end = round(1.06 * largest)
+    end = round(1.08 * max((max(row["x"], row["y"]) for row in rows), default=1))
     whole = {"domain": [0, end], "nice": False}
     x = theme.quantity("x", "width (pixels)", scale=whole, axis={"tickCount": 5})
     y = theme.quantity("y", "height (pixels)", scale=whole, axis={"tickCount": 5})

@@ -15,7 +15,7 @@ ROW = 34
 
 
 def chart(record: Record) -> Chart:
-    """Draw one dot with its interval for each rung, best rungs furthest left.
+    """Draw one dot with its interval for each rung, the best furthest right.
 
     The axis is one minus the metric (errors, or the variance left unexplained) and logarithmic:
     halving what is wrong is the same step everywhere, while on the metric's own axis the rungs
@@ -33,17 +33,17 @@ def chart(record: Record) -> Chart:
     order = [row["rung"] for row in rows]
     share = is_share(name)
     title = (
-        "validation errors (%, logarithmic)"
+        "validation errors (%), fewer to the right"
         if share
-        else "unexplained variance (1 − R², logarithmic)"
+        else "unexplained variance (1 − R²), less to the right"
     )
     ends = [value for row in rows for value in (row["low"], row["high"])]
     domain = [min(ends, default=0.01) * 0.9, max(ends, default=1.0) * 1.1]
     x = theme.quantity(
         "y",
         title,
-        scale={"type": "log", "domain": domain, "nice": False},
-        axis={"values": _ticks(*domain), "format": "~g"},
+        scale={"type": "log", "domain": domain, "nice": False, "reverse": True},
+        axis={"values": theme.ticks(*domain), "format": "~g"},
     )
     y = theme.category("rung", None, order, axis={"grid": False, "labelColor": theme.INK})
     won: dict[str, Any] = {
@@ -77,9 +77,8 @@ def chart(record: Record) -> Chart:
         alternative=f"Validation {name_of(name)} with 95 % interval: {words}."
         if rungs
         else "No rung.",
-        caption="Further left is better; each dot carries its "
-        f"{name_of(name)}, the line its 95 % interval.",
-        line=[number(rung["validation"]["value"]) for rung in rungs],
+        caption=f"Each dot carries its {name_of(name)}, the line its 95 % interval. "
+        "The axis is logarithmic: half of what is wrong is the same step everywhere.",
     )
 
 
@@ -103,9 +102,3 @@ def _row(rung: Event, name: str, floor: float) -> dict[str, Any]:
         "high": max(floor, round(_wrong(name, value if low is None else number(low)), 4)),
         "label": metric(name, value) if is_share(name) else minus(value, 3),
     }
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2, 5, 10, 20 … inside the domain."""
-    steps = [factor * 10.0**power for power in range(-6, 7) for factor in (1, 2, 5)]
-    return [float(f"{step:.3g}") for step in steps if low <= step <= high]

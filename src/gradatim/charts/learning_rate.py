@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradatim.charts import theme
-from gradatim.charts.curves import along, thin
+from gradatim.charts.curves import EPOCHS, along, thin
 from gradatim.charts.figures import significant
 from gradatim.core.page import Chart
 from gradatim.core.record import Record, number
@@ -17,7 +17,7 @@ def chart(record: Record) -> Chart:
     trace = thin([axis.at(step["step"]) for step in steps], rates)
     rows = [{"x": bucket.x, "y": float(f"{bucket.mean:.5g}")} for bucket in trace]
     encoding = {
-        "x": theme.quantity("x", axis.title, axis={"tickMinStep": 1, "grid": False}),
+        "x": theme.quantity("x", axis.title, axis=EPOCHS),
         "y": theme.quantity(
             "y", "learning rate (per step)", scale={"zero": True}, axis={"tickCount": 4}
         ),

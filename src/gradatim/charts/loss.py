@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gradatim.charts import theme
-from gradatim.charts.curves import POINTS, along, best_epoch, finite, thin
+from gradatim.charts.curves import EPOCHS, POINTS, Bucket, along, best_epoch, finite, thin
 from gradatim.charts.figures import significant
 from gradatim.core.page import Chart
 from gradatim.core.record import Record, number
@@ -36,12 +36,16 @@ def chart(record: Record) -> Chart:
     level = number(baseline) if baseline is not None else None
     shown = [bucket.mean for bucket in train] + [y for _, y in measured]
     logarithmic = bool(shown) and min(shown) > 0 and max(shown) / min(shown) > LOGARITHMIC_FROM
-    unit = "nats" if "entropy" in str(run.get("loss", "")) else ""
-    notes = [note for note in (unit, "logarithmic axis" if logarithmic else "") if note]
+    named = str(run.get("loss", "")).replace("-", " ")
+    unit = "nats" if "entropy" in named else named
+    notes = [note for note in (unit, "logarithmic" if logarithmic else "") if note]
     title = "loss" + (f" ({', '.join(notes)})" if notes else "")
-    x = theme.quantity("x", axis.title, axis={"tickMinStep": 1, "grid": False})
-    y = theme.quantity("y", title, scale=_scale(logarithmic))
-    colours = theme.colour("series", ["training", "validation"], [theme.MUTED, theme.ACCENT])
+    x = theme.quantity("x", axis.title, axis=EPOCHS)
+    scaled = _logarithmic(train, shown) if logarithmic else {"scale": {"zero": True}}
+    y = theme.quantity("y", title, **scaled)
+    colours = theme.colour(
+        "series", ["training", "validation"], [theme.MUTED, theme.ACCENT], "stroke"
+    )
     means = [
         {"x": bucket.x, "y": bucket.mean, "low": bucket.low, "high": bucket.high}
         for bucket in train
@@ -53,7 +57,7 @@ def chart(record: Record) -> Chart:
             _rounded(band),
             {
                 "x": x,
-                "y": theme.quantity("low", title, scale=_scale(logarithmic)),
+                "y": {**y, "field": "low"},
                 "y2": {"field": "high"},
             },
             color=theme.MUTED,
@@ -83,8 +87,13 @@ def chart(record: Record) -> Chart:
     )
 
 
-def _scale(logarithmic: bool) -> dict[str, Any]:
-    return {"type": "log"} if logarithmic else {"zero": True}
+def _logarithmic(train: list[Bucket], shown: list[float]) -> dict[str, Any]:
+    """Return scale and ticks of a logarithmic axis that holds the curves."""
+    low, high = min(shown) / 1.5, max([*shown, *(bucket.high for bucket in train)]) * 1.2
+    return {
+        "scale": {"type": "log", "domain": [low, high], "nice": False, "clamp": True},
+        "axis": {"values": theme.ticks(low, high), "format": "~g"},
+    }
 
 
 def _rounded(rows: list[dict[str, float]]) -> list[dict[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradatim.charts import theme
-from gradatim.charts.curves import along, best_epoch, finite
+from gradatim.charts.curves import EPOCHS, along, best_epoch, finite
 from gradatim.charts.figures import is_share, metric, name_of
 from gradatim.core.page import Chart
 from gradatim.core.record import Record
@@ -24,11 +24,12 @@ def chart(record: Record) -> Chart:
         if (value := finite(event, part, name)) is not None
     ]
     title = f"{name_of(name)} (%)" if share else name_of(name)
-    x = theme.quantity("x", axis.title, axis={"tickMinStep": 1, "grid": False})
+    x = theme.quantity("x", axis.title, axis=EPOCHS)
     y = theme.quantity("y", title, scale={"zero": False})
-    colours = theme.colour("series", ["training", "validation"], [theme.MUTED, theme.ACCENT])
-    points = {"size": 26} if len(rows) <= 80 else False
-    layers = [theme.layer("line", rows, {"x": x, "y": y, "color": colours}, point=points)]
+    colours = theme.colour(
+        "series", ["training", "validation"], [theme.MUTED, theme.ACCENT], "stroke"
+    )
+    layers = [theme.layer("line", rows, {"x": x, "y": y, "color": colours})]
     best = best_epoch(record)
     kept = finite(best, "validation", name) if best is not None else None
     if best is not None and kept is not None:

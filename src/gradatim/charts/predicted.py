@@ -42,7 +42,7 @@ def chart(true: Sequence[float], predicted: Sequence[float], target: str, unit: 
         ),
     ]
     return Chart(
-        title="Predicted against true",
+        title="Predicted against true values",
         specification=theme.specification(layers, height=400, square=True),
         alternative=_words(pairs, name),
         caption="On the dashed line the prediction is exact."

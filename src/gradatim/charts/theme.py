@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-WIDTH = 680
+WIDTH = 736
 """Design width in pixels; a page draws charts again, narrower, for phones."""
 
 
@@ -69,7 +69,9 @@ CONFIG: dict[str, Any] = {
         "ticks": False,
         "labelColor": MUTED,
         "labelFontSize": 12,
+        "labelFlush": False,
         "labelPadding": 7,
+        "labelSeparation": 8,
         "titleColor": MUTED,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
@@ -136,11 +138,22 @@ def category(field: str, title: str | None, order: Sequence[str], **options: Any
     return {"field": field, "type": "nominal", "title": title, "sort": list(order), **options}
 
 
-def colour(field: str, names: Sequence[str], colours: Sequence[str]) -> dict[str, Any]:
+def ticks(low: float, high: float) -> list[float]:
+    """Return ticks of a logarithmic axis: 1, 2, 5, 10 … or, over many decades, powers of ten."""
+    narrow = high / low < 1000
+    steps = [factor * 10.0**power for power in range(-12, 13) for factor in (1, 2, 5)]
+    wanted = steps if narrow else steps[::3]
+    return [float(f"{step:.3g}") for step in wanted if low <= step <= high]
+
+
+def colour(
+    field: str, names: Sequence[str], colours: Sequence[str], symbol: str = "circle"
+) -> dict[str, Any]:
     """Return a colour encoding with one colour per name and a legend."""
     return {
         "field": field,
         "type": "nominal",
         "title": None,
         "scale": {"domain": list(names), "range": list(colours)},
+        "legend": {"symbolType": symbol},
     }

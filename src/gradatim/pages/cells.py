@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gradatim.charts.figures import NONE, significant
 from gradatim.core.page import Cell, Table
 
-_FIGURE = re.compile(r"[<>≤≥≈]?\s?[+−-]?[\d,.]*\d")
+_FIGURE = re.compile(r"[<>≤≥≈]?\s?[+−-]?[\d,.]*\d(?!$)|[+−-]?\d*[.,]\d+$")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
 """Line breaks and tabs; the joiners that some scripts are written with."""
@@ -60,7 +60,8 @@ def cells(table: Table) -> list[list[str]]:
 def numeric_columns(table: Table) -> list[bool]:
     """Say of each column whether it holds figures: numbers, or text such as ``98.3 %``.
 
-    The first column names the rows: only true numbers make it one of figures.
+    Digits alone may be a class name, and the first column names the rows: there only true numbers
+    count.
     """
     return [
         _is_numeric([row[index] for row in table.rows], text_counts=index > 0)

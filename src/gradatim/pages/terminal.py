@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
+from gradatim.charts.figures import NONE
 from gradatim.core.page import (
     Arithmetic,
     Block,
@@ -36,7 +37,10 @@ STYLES: dict[Level, str] = {
     "note": "bold yellow",
     "alarm": "bold red",
 }
+BLANK = ""
 MARGIN = 2
+LEAST = 30
+"""Characters that every column of a table gets at least, where it needs them."""
 READABLE = 92
 """Characters of a line of running text; tables may be wider."""
 
@@ -50,7 +54,6 @@ def print_page(page: Page, console: Console | None = None, *, unfold: bool = Fal
         unfold: print what stands behind folds too, not only the line that opens them.
     """
     from rich.console import Console
-    from rich.padding import Padding
 
     console = console or Console(highlight=False)
     if not console.encoding.lower().startswith("utf"):
@@ -59,7 +62,8 @@ def print_page(page: Page, console: Console | None = None, *, unfold: bool = Fal
     title = _words(page.title, "bold")
     if page.subtitle:
         title.append(f"  {visible(page.subtitle)}", "dim")
-    console.print(Padding(title, (1, 0, 0, MARGIN), expand=False))
+    _write(console, BLANK, console.width, MARGIN)
+    _write(console, title, console.width - 2 * MARGIN, MARGIN)
     for block in page.blocks:
         _print(block, console, MARGIN, unfold)
     console.print()
@@ -80,7 +84,7 @@ def _print_for(console: Console, page: Page, unfold: bool) -> None:
 
 
 _PLAIN = {
-    **{ord(sign): plain for sign, plain in zip("−–─━│→×≤≥▫…", "----|>x<>*.", strict=True)},
+    **{ord(sign): plain for sign, plain in zip("−–─━│→×≤≥▫…▸▾", "----|>x<>*.>v", strict=True)},
     **dict.fromkeys(range(0x2801, 0x2900), "*"),
     0x2800: " ",
     0x00A0: " ",
@@ -89,21 +93,41 @@ _PLAIN = {
 
 
 def _print(block: Block, console: Console, indent: int, unfold: bool) -> None:
-    from rich.padding import Padding
-
+    width = console.width - indent - MARGIN
     if isinstance(block, Fold):
-        console.print(
-            Padding(_words(f"{block.summary}", "dim" if not unfold else ""), (1, 0, 0, indent))
-        )
+        sign = "▾" if unfold or block.open else "▸"
+        _write(console, BLANK, width, indent)
+        _write(console, _words(f"{sign} {block.summary}", "dim"), width, indent)
         if unfold or block.open:
             for inner in block.blocks:
                 _print(inner, console, indent + 2, unfold)
         return
-    width = console.width - indent - MARGIN
     for shown in render(block, width):
-        console.print(
-            Padding(shown, (0, 0, 0, indent), expand=False), soft_wrap=isinstance(block, Code)
-        )
+        _write(console, shown, _room(block, width), indent)
+
+
+def _room(block: Block, width: int) -> int:
+    """Return how wide a block may be: running text stays readable, code is never cut."""
+    if isinstance(block, Code):
+        return max(width, *(len(line) + 2 for line in block.text.split("\n")))
+    return width if isinstance(block, Table | Facts | Arithmetic) else min(width, READABLE)
+
+
+def _write(console: Console, shown: RenderableType, width: int, indent: int) -> None:
+    """Print at an indent, without trailing spaces; text that must not be folded runs on."""
+    from rich.segment import Segment, Segments
+
+    options = console.options.update(width=width)
+    for line in console.render_lines(shown, options, pad=False) or [[]]:
+        while line and not line[-1].text.rstrip():
+            line.pop()
+        if line:
+            line = [
+                Segment(" " * indent),
+                *line[:-1],
+                line[-1]._replace(text=line[-1].text.rstrip()),
+            ]
+        console.print(Segments([*line, Segment.line()]), end="", crop=False, soft_wrap=True)
 
 
 @singledispatch
@@ -115,14 +139,14 @@ def render(block: Any, width: int) -> list[RenderableType]:
 @render.register(Verdict)
 def _verdict(block: Verdict, width: int) -> list[RenderableType]:
     label = f"{block.level.upper()}  " if block.level in ("note", "alarm") else ""
-    lines = [_words(""), _words(label + block.statement, STYLES[block.level])]
-    return _within(width, lines + [_words(line) for line in block.detail.split("\n") if line])
+    details = [_words(line) for line in block.detail.split("\n") if line]
+    return [BLANK, _words(label + block.statement, STYLES[block.level]), *details]
 
 
 @render.register(Heading)
 def _heading(block: Heading, width: int) -> list[RenderableType]:
     return [
-        _words(""),
+        BLANK,
         _words(block.text, "bold"),
         _words("─" * min(width, len(block.text)), "dim"),
     ]
@@ -132,13 +156,13 @@ def _heading(block: Heading, width: int) -> list[RenderableType]:
 def _text(block: Text, width: int) -> list[RenderableType]:
     if block.level in ("note", "alarm"):
         text = _words(f"{block.level.capitalize()}: ", STYLES[block.level])
-        return _within(width, [_words(""), text.append(visible(block.text), "default")])
-    return _within(width, [_words(""), _words(block.text)])
+        return [BLANK, text.append(visible(block.text), "not bold default")]
+    return [BLANK, _words(block.text)]
 
 
 @render.register(Facts)
 def _facts(block: Facts, width: int) -> list[RenderableType]:
-    return [_words(""), _pairs(block.pairs)]
+    return [BLANK, _pairs(block.pairs)]
 
 
 @render.register(Table)
@@ -146,6 +170,12 @@ def _table(block: Table, width: int) -> list[RenderableType]:
     from rich import box
     from rich.table import Table as Grid
 
+    rows = cells.cells(block)
+    head: list[RenderableType] = [BLANK]
+    if block.caption:
+        head.append(_words(block.caption, "italic"))
+    if not _fits(block.columns, rows, width):
+        return head + _stacked(block, rows)
     grid = Grid(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 1)
     )
@@ -154,29 +184,47 @@ def _table(block: Table, width: int) -> list[RenderableType]:
         grid.add_column(
             _words(column), justify="right" if figures else "left", overflow="fold", no_wrap=figures
         )
-    for index, row in enumerate(cells.cells(block)):
+    for index, row in enumerate(rows):
         style = "bold" if index in block.emphasis else ""
         grid.add_row(*(_words(cell) for cell in row), style=style)
-    caption: list[RenderableType] = [_words(block.caption, "italic")] if block.caption else []
-    return [_words(""), *caption, grid]
+    return [*head, grid]
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Say whether a table fits: figures whole, and text folded at no less than LEAST characters."""
+    from rich.cells import cell_len
+
+    parts = [[column, *(row[index] for row in rows)] for index, column in enumerate(columns)]
+    return sum(min(LEAST, max(map(cell_len, part))) + 3 for part in parts) <= width
+
+
+def _stacked(block: Table, rows: Sequence[Sequence[str]]) -> list[RenderableType]:
+    """Return a table too wide for the terminal as one short list a row."""
+    from rich.padding import Padding
+
+    lines: list[RenderableType] = []
+    for index, row in enumerate(rows):
+        lines.append(_words(row[0], "bold" if index in block.emphasis else ""))
+        facts = zip(block.columns[1:], row[1:], strict=True)
+        told = " · ".join(f"{column} {cell}" for column, cell in facts if cell != NONE)
+        lines.append(Padding(_words(told), (0, 0, 0, 2), expand=False))
+    return lines
 
 
 @render.register(Chart)
 def _chart(block: Chart, width: int) -> list[RenderableType]:
-    drawing = plot(block.line, min(width, READABLE))
-    lines = [_words(""), _words(block.title, "italic"), *(_words(line, "cyan") for line in drawing)]
-    return [*lines, *_within(width, [_words(block.alternative)])]
+    drawing = (_words(line, "cyan") for line in plot(block.line, min(width, READABLE)))
+    return [BLANK, _words(block.title, "italic"), *drawing, _words(block.alternative)]
 
 
 @render.register(Picture)
 def _picture(block: Picture, width: int) -> list[RenderableType]:
-    caption = f"{block.caption}: " if block.caption else ""
-    return _within(width, [_words(f"▫ {caption}{block.alternative}".replace("\n", ", "))])
+    return [_words("▫ " + (block.caption or block.alternative).replace("\n", " · "))]
 
 
 @render.register(Gallery)
 def _gallery(block: Gallery, width: int) -> list[RenderableType]:
-    head: list[RenderableType] = [_words("")]
+    head: list[RenderableType] = [BLANK]
     if block.caption:
         head.append(_words(block.caption, "italic"))
     return head + [line for picture in block.pictures for line in render(picture, width)]
@@ -184,7 +232,7 @@ def _gallery(block: Gallery, width: int) -> list[RenderableType]:
 
 @render.register(Arithmetic)
 def _arithmetic(block: Arithmetic, width: int) -> list[RenderableType]:
-    head: list[RenderableType] = [_words("")]
+    head: list[RenderableType] = [BLANK]
     if block.caption:
         head.append(_words(block.caption, "italic"))
     return [*head, _pairs([(what, cells.formula(formula)) for what, formula in block.lines])]
@@ -192,7 +240,10 @@ def _arithmetic(block: Arithmetic, width: int) -> list[RenderableType]:
 
 @render.register(Code)
 def _code(block: Code, width: int) -> list[RenderableType]:
-    return [_words(""), *(_words(f"  {line}", "cyan") for line in block.text.split("\n"))]
+    lines = [_words(f"  {line}", "cyan") for line in block.text.split("\n")]
+    for line in lines:  # what is to be copied is never folded
+        line.no_wrap, line.overflow = True, "ignore"
+    return [BLANK, *lines]
 
 
 def _words(text: str, style: str = "") -> RichText:
@@ -200,13 +251,6 @@ def _words(text: str, style: str = "") -> RichText:
     from rich.text import Text as RichText
 
     return RichText(visible(text).replace("\n", " "), style=style, overflow="fold")
-
-
-def _within(width: int, lines: Sequence[RichText]) -> list[RenderableType]:
-    """Keep running text at a width that is easy to read."""
-    from rich.constrain import Constrain
-
-    return [Constrain(line, min(width, READABLE)) for line in lines]
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> RenderableType:

@@ -1,0 +1,95 @@
+"""May its probabilities be believed; and for numbers, predicted against true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gradatim.charts import boundary, calibration, figures, predicted
+from gradatim.core.page import Block, Cell, Heading, Table, Text
+from gradatim.core.record import Event
+from gradatim.errors import RunError
+from gradatim.pages.run_folder import RunFolder
+
+
+def blocks(run: RunFolder) -> Iterator[Block]:
+    """Yield calibration, the regression's scatter and the decision boundary, where known."""
+    test = run.test
+    if test is not None and run.is_regression:
+        yield from _regression(run, test)
+    elif test is not None and test.get("calibration"):
+        yield from _calibration(test["calibration"])
+    if run.boundary is not None:
+        yield Heading("Decision boundary", "boundary")
+        yield boundary.chart(run.boundary)
+
+
+def _calibration(facts: Event) -> Iterator[Block]:
+    filled = [item for item in facts["bins"] if item["count"]]
+    total = sum(item["count"] for item in filled)
+    if not total:
+        return
+    said = sum(item["count"] * item["confidence"] for item in filled) / total
+    right = sum(item["count"] * item["accuracy"] for item in filled) / total
+    lean = "more sure than right" if said > right else "right more often than it says"
+    yield Heading("Calibration", "calibration")
+    yield Text(
+        f"On average it gives its answer {figures.percent(said)} and is right "
+        f"{figures.percent(right)} of the time: {lean}. The expected calibration error, the mean "
+        f"distance between the two, is {figures.percent(float(facts['error']))}."
+    )
+    yield calibration.chart(facts)
+
+
+def _regression(run: RunFolder, test: Event) -> Iterator[Block]:
+    name, unit = run.target
+    yield Heading("Predictions", "predictions")
+    measured = test.get("regression") or {}
+    rows: list[list[Cell]] = [
+        [label, figures.significant(measured.get(key), 4), _ends(measured.get(f"{key}_interval"))]
+        for key, label in (
+            ("mae", "mean absolute error"),
+            ("rmse", "root mean squared error"),
+        )
+        if measured.get(key) is not None
+    ]
+    value = figures.minus(float(test["value"]), 3)
+    rows.insert(0, ["R²", value, figures.interval("r2", test.get("low"), test.get("high"))])
+    in_unit = f"{name}, in {unit}" if unit else name
+    columns = ["measure", "value", "95 % interval"]
+    yield Table(columns, rows, caption=f"On {test['samples']:,} test {run.noun()}: {in_unit}")
+    pairs = _predictions(run)
+    if pairs is not None:
+        yield predicted.chart(*pairs, target=name, unit=unit)
+
+
+def _ends(interval: Any) -> str:
+    if not interval:
+        return figures.NONE
+    return f"{figures.significant(interval[0], 4)} to {figures.significant(interval[1], 4)}"
+
+
+def _predictions(run: RunFolder) -> tuple[list[float], list[float]] | None:
+    """Return true and predicted values of the test part, in the target's own unit."""
+    path = run.path / "predictions.safetensors"
+    if not path.is_file():
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        stored = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise RunError(
+            f"a file of the run is damaged ({error})",
+            given=path,
+            next_step="evaluate the run again",
+        ) from error
+    if "test/scores" not in stored or "test/targets" not in stored:
+        return None
+    preprocessing = run.package.get("preprocessing") or {}
+    mean = float(preprocessing.get("target_mean") or 0.0)
+    std = float(preprocessing.get("target_std") or 1.0)
+    true = stored["test/targets"].astype(float).ravel() * std + mean
+    said = stored["test/scores"].astype(float).ravel() * std + mean
+    return true.tolist(), said.tolist()
