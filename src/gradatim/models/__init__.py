@@ -19,9 +19,33 @@ MODELS: dict[str, str] = {
     "majority": "gradatim.models.majority:Majority",
     "knn": "gradatim.models.knn:NearestNeighbours",
     "linear": "gradatim.models.linear:Linear",
+    "perceptron": "gradatim.models.perceptron:Perceptron",
     "mlp": "gradatim.models.mlp:MLP",
     "lenet": "gradatim.models.lenet:LeNet",
+    "alexnet": "gradatim.models.alexnet:AlexNet",
+    "vgg11": "gradatim.models.vgg:VGG11",
+    "vgg13": "gradatim.models.vgg:VGG13",
+    "vgg16": "gradatim.models.vgg:VGG16",
+    "vgg19": "gradatim.models.vgg:VGG19",
+    "vgg11_bn": "gradatim.models.vgg:VGG11BN",
+    "vgg13_bn": "gradatim.models.vgg:VGG13BN",
+    "vgg16_bn": "gradatim.models.vgg:VGG16BN",
+    "vgg19_bn": "gradatim.models.vgg:VGG19BN",
+    "nin": "gradatim.models.nin:NiN",
+    "googlenet": "gradatim.models.googlenet:GoogLeNet",
     "resnet18": "gradatim.models.resnet:ResNet18",
+    "resnet34": "gradatim.models.resnet:ResNet34",
+    "resnet50": "gradatim.models.resnet:ResNet50",
+    "resnet101": "gradatim.models.resnet:ResNet101",
+    "resnet152": "gradatim.models.resnet:ResNet152",
+    "resnet20": "gradatim.models.resnet_cifar:ResNet20",
+    "resnet32": "gradatim.models.resnet_cifar:ResNet32",
+    "resnet44": "gradatim.models.resnet_cifar:ResNet44",
+    "resnet56": "gradatim.models.resnet_cifar:ResNet56",
+    "resnet110": "gradatim.models.resnet_cifar:ResNet110",
+    "rnn": "gradatim.models.rnn:RNN",
+    "lstm": "gradatim.models.lstm:LSTM",
+    "gru": "gradatim.models.gru:GRU",
 }
 
 
@@ -29,7 +53,8 @@ def build(name: str, spec: Spec, options: Mapping[str, Any] | None = None) -> nn
     """Build a model fitted to what enters and leaves it.
 
     Args:
-        name: a row of ``MODELS``.
+        name: a row of ``MODELS``, or ``torchvision:NAME``, ``timm:NAME`` or
+            ``package.module:factory`` (see ``models/external.py``).
         spec: shape of the input, kind of task, classes.
         options: options of the model's own; what is left out takes its default.
 
@@ -41,6 +66,10 @@ def build(name: str, spec: Spec, options: Mapping[str, Any] | None = None) -> nn
         UnknownNameError: no such model, or the model has no such option.
         ValueRefusedError: a value is refused, or the model does not suit the data.
     """
+    if ":" in name:
+        from gradatim.models.external import build_external
+
+        return build_external(name, spec, options or {})
     module: nn.Module = resolve(MODELS, name, "model").for_spec(spec, **(options or {}))
     return module
 
@@ -54,5 +83,9 @@ def full_size(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     Raises:
         UnknownNameError, ValueRefusedError: as ``build``.
     """
+    if ":" in name:
+        from gradatim.models.external import build_external
+
+        return build_external(name, None, options or {})
     module: nn.Module = resolve(MODELS, name, "model").full_size(**(options or {}))
     return module

@@ -31,6 +31,7 @@ class LeNet(Network):
         activation: after C1, C3, C5 and F6.
         pooling: of S2 and S4, ``max`` or ``average``, 2 x 2.
         width: multiplies the channels 6 and 16 and the units 120 and 84.
+        padding: of C1; 2 for pictures of 28 x 28, 0 for the paper's 32 x 32.
         batch_norm: normalise C1, C3, C5 and F6 over the batch, before the activation.
         dropout: probability with which a unit of C5 and F6 is set to zero in training.
         initialisation: see ``models/initialisation.py``.
@@ -48,29 +49,30 @@ class LeNet(Network):
         activation: Activation = "relu",
         pooling: Literal["max", "average"] = "max",
         width: Positive = 1,
+        padding: Literal[0, 2] = 2,
         batch_norm: bool = False,
         dropout: Share = 0.0,
         initialisation: str = "auto",
     ) -> None:
         super().__init__()
         channels, height, breadth = spec.shape
-        padding = 0 if min(height, breadth) >= 12 else 2
+        height, breadth = ((side + 2 * padding - 4) // 2 for side in (height, breadth))  # after S2
+        inner = 0 if min(height, breadth) >= 6 else 2
         c1, c3, c5, f6 = 6 * width, 16 * width, 120 * width, 84 * width
         pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
-        shrink = 4 - 2 * padding  # what the 5 x 5 kernel of C3 takes off each axis
-        left = c3 * ((height // 2 - shrink) // 2) * ((breadth // 2 - shrink) // 2)
+        height, breadth = ((side + 2 * inner - 4) // 2 for side in (height, breadth))  # after S4
 
         features: OrderedDict[str, nn.Module] = OrderedDict()
-        features["c1"] = nn.Conv2d(channels, c1, 5, padding=2)
+        features["c1"] = nn.Conv2d(channels, c1, 5, padding=padding)
         features |= _after("1", nn.BatchNorm2d(c1) if batch_norm else None, activation, 0.0)
         features["s2"] = pool(2)
-        features["c3"] = nn.Conv2d(c1, c3, 5, padding=padding)
+        features["c3"] = nn.Conv2d(c1, c3, 5, padding=inner)
         features |= _after("3", nn.BatchNorm2d(c3) if batch_norm else None, activation, 0.0)
         features["s4"] = pool(2)
         self.features = nn.Sequential(features)
 
         dense: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        dense["c5"] = nn.Linear(left, c5)
+        dense["c5"] = nn.Linear(c3 * height * breadth, c5)
         dense |= _after("5", nn.BatchNorm1d(c5) if batch_norm else None, activation, dropout)
         dense["f6"] = nn.Linear(c5, f6)
         dense |= _after("6", nn.BatchNorm1d(f6) if batch_norm else None, activation, dropout)

@@ -26,6 +26,11 @@ class Network(nn.Module):
         sized_by_weights: names of the entries of the state that take the size of what is loaded.
         options: every option as resolved.
         solved: the module is solved (``solve(batches)``), not descended.
+        optional_weights: beginnings of names that a weight file may hold though the module does
+            not.
+
+    A network whose ``forward`` answers more than scores in training answers a tuple with the
+    scores first, and has ``training_loss(outputs, targets, loss)`` that says what is descended.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("classification", "regression")
@@ -35,6 +40,7 @@ class Network(nn.Module):
     full_outputs: ClassVar[int] = 1000
     full_options: ClassVar[Mapping[str, Any]] = {}
     sized_by_weights: ClassVar[frozenset[str]] = frozenset()
+    optional_weights: ClassVar[tuple[str, ...]] = ()
     options: dict[str, Any]
 
     @property
@@ -59,14 +65,22 @@ class Network(nn.Module):
     @classmethod
     def full_size(cls, **options: Any) -> Self:
         """Build the form as published, for ``full_input`` and ``full_outputs`` classes."""
-        return cls.for_spec(cls.full_spec(), **{**cls.full_options, **options})
+        resolved = resolve_options(cls, {**cls.full_options, **options})
+        spec = cls.full_spec().with_shape(*cls.full_shape(resolved))
+        network = cls.for_spec(spec, **resolved)
+        network.full_input = spec.shape  # type: ignore[misc]
+        return network
+
+    @classmethod
+    def full_shape(cls, options: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return the input of the form as published, where an option decides it."""
+        return cls.full_input
 
     @classmethod
     def full_spec(cls) -> Spec:
         """Return what enters and leaves the form as published."""
-        kind: Kind = "image" if len(cls.full_input) == 3 else "vector"
         classes = tuple(str(index) for index in range(cls.full_outputs))
-        return Spec("classification", kind, cls.full_input, classes)
+        return Spec("classification", "image", cls.full_input, classes)
 
     @classmethod
     def check_suits(cls, spec: Spec) -> None:

@@ -15,18 +15,11 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from gradatim.core.spec import Spec
+from gradatim.models.blocks import is_small, same_convolution, start_fan_out
 from gradatim.models.network import Network
 from gradatim.models.options import Positive
 
 StrideOn = Literal["3x3", "1x1"]
-
-SMALL_SIDE = 64
-"""Largest side in pixels of an image that gets the stem for small images."""
-
-
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution without bias (a norm follows) that keeps the size at stride 1."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -35,16 +28,22 @@ class BasicBlock(nn.Module):
     expansion: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: int, width: int, stride: int, stride_on: StrideOn, residual: bool
+        self,
+        inputs: int,
+        width: int,
+        stride: int,
+        *,
+        residual: bool = True,
+        stride_on: StrideOn = "3x3",
     ) -> None:
         super().__init__()
-        self.conv1 = convolution(inputs, width, 3, stride)
+        self.conv1 = same_convolution(inputs, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.conv2 = convolution(width, width, 3)
+        self.conv2 = same_convolution(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
         self.residual = residual
-        self.downsample = shortcut(inputs, width, stride) if residual else None
+        self.downsample = self.shortcut(inputs, width, stride) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(F(x) + x), or relu(F(x)) without the skip."""
@@ -54,6 +53,11 @@ class BasicBlock(nn.Module):
             out = out + (x if self.downsample is None else self.downsample(x))
         result: Tensor = self.relu(out)
         return result
+
+    @staticmethod
+    def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module | None:
+        """Return what the skip does where the block changes the shape, else None."""
+        return projection(inputs, outputs, stride)
 
 
 class Bottleneck(nn.Module):
@@ -65,19 +69,25 @@ class Bottleneck(nn.Module):
     expansion: ClassVar[int] = 4
 
     def __init__(
-        self, inputs: int, width: int, stride: int, stride_on: StrideOn, residual: bool
+        self,
+        inputs: int,
+        width: int,
+        stride: int,
+        *,
+        residual: bool = True,
+        stride_on: StrideOn = "3x3",
     ) -> None:
         super().__init__()
         outputs = width * self.expansion
-        self.conv1 = convolution(inputs, width, 1, stride if stride_on == "1x1" else 1)
+        self.conv1 = same_convolution(inputs, width, 1, stride if stride_on == "1x1" else 1)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = convolution(width, width, 3, stride if stride_on == "3x3" else 1)
+        self.conv2 = same_convolution(width, width, 3, stride if stride_on == "3x3" else 1)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = convolution(width, outputs, 1)
+        self.conv3 = same_convolution(width, outputs, 1)
         self.bn3 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
         self.residual = residual
-        self.downsample = shortcut(inputs, outputs, stride) if residual else None
+        self.downsample = projection(inputs, outputs, stride) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(F(x) + x), or relu(F(x)) without the skip."""
@@ -90,18 +100,11 @@ class Bottleneck(nn.Module):
         return result
 
 
-def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return the projection of the skip where the block changes the shape, else None."""
+def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    """Return a 1 x 1 convolution for the skip where the block changes the shape, else None."""
     if stride == 1 and inputs == outputs:
         return None
-    return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-
-
-def start_residual(network: nn.Module) -> None:
-    """Start convolutions by Kaiming's rule over the outputs (He et al. 2015, section 3.4)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(same_convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
 class ResNet(Network):
@@ -127,11 +130,9 @@ class ResNet(Network):
         stride_on: StrideOn = "3x3",
     ) -> None:
         super().__init__()
-        channels, height, breadth = spec.shape
-        small = max(height, breadth) <= SMALL_SIDE
-        self.conv1 = (
-            convolution(channels, width, 3) if small else convolution(channels, width, 7, stride=2)
-        )
+        channels, small = spec.shape[0], is_small(spec)
+        kernel, stride = (3, 1) if small else (7, 2)
+        self.conv1 = same_convolution(channels, width, kernel, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
@@ -140,10 +141,11 @@ class ResNet(Network):
 
         def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
             """Return the blocks of one stage; the first takes the stride and the new width."""
-            rest = [
-                self.block(width * grow, width, 1, stride_on, residual) for _ in range(1, blocks)
-            ]
-            return nn.Sequential(self.block(inputs, width, stride, stride_on, residual), *rest)
+            kind = {"residual": residual, "stride_on": stride_on}
+            layer = nn.Sequential(self.block(inputs, width, stride, **kind))  # type: ignore[arg-type]
+            for _ in range(1, blocks):
+                layer.append(self.block(width * grow, width, 1, **kind))  # type: ignore[arg-type]
+            return layer
 
         self.layer1 = stage(width, width, first, 1)
         self.layer2 = stage(width * grow, width * 2, second, 2)
@@ -151,7 +153,7 @@ class ResNet(Network):
         self.layer4 = stage(width * 4 * grow, width * 8, fourth, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(width * 8 * grow, spec.outputs)
-        start_residual(self)
+        start_fan_out(self)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return the scores, ``B x outputs``."""
@@ -162,7 +164,35 @@ class ResNet(Network):
 
 
 class ResNet18(ResNet):
-    """Basic blocks, 2 + 2 + 2 + 2."""
+    """Residual network of 18 layers: basic blocks, 2 + 2 + 2 + 2."""
 
     block = BasicBlock
     stages = (2, 2, 2, 2)
+
+
+class ResNet34(ResNet):
+    """Residual network of 34 layers: basic blocks, 3 + 4 + 6 + 3."""
+
+    block = BasicBlock
+    stages = (3, 4, 6, 3)
+
+
+class ResNet50(ResNet):
+    """Residual network of 50 layers: bottlenecks, 3 + 4 + 6 + 3."""
+
+    block = Bottleneck
+    stages = (3, 4, 6, 3)
+
+
+class ResNet101(ResNet):
+    """Residual network of 101 layers: bottlenecks, 3 + 4 + 23 + 3."""
+
+    block = Bottleneck
+    stages = (3, 4, 23, 3)
+
+
+class ResNet152(ResNet):
+    """Residual network of 152 layers: bottlenecks, 3 + 8 + 36 + 3."""
+
+    block = Bottleneck
+    stages = (3, 8, 36, 3)

@@ -82,7 +82,7 @@ def compare(module: nn.Module, state: Mapping[str, Tensor]) -> Mismatch:
     """
     own = module.state_dict()
     free: frozenset[str] = getattr(module, "sized_by_weights", frozenset())
-    optional = tuple(getattr(module, "optional_weights", ()))
+    optional: tuple[str, ...] = getattr(module, "optional_weights", ())
     return Mismatch(
         missing=[
             f"{name} {_shape(own[name])}"
@@ -123,7 +123,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], *, origin: object
         )
     for name in getattr(module, "sized_by_weights", frozenset()) & state.keys():
         setattr(module, name, torch.empty_like(getattr(module, name)).new_empty(state[name].shape))
-    module.load_state_dict(dict(state), strict=False)
+    module.load_state_dict(dict(state), strict=False)  # what may differ was checked above
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
