@@ -16,7 +16,6 @@ from gradatim.core.page import (
     Cell,
     Facts,
     Fold,
-    Gallery,
     Heading,
     Page,
     Picture,
@@ -31,7 +30,9 @@ LISTED = 12
 FOLDED = 500
 """Rows behind a fold; ``--json`` has all."""
 
-SHEET_COLUMNS, SHEET_ROWS = 6, 2
+STRIP_PICTURES, STRIP_SIDE = 12, 64
+"""Pictures a class on the contact sheet, and the side in pixels up to which small ones are enlarged
+by a whole factor; larger ones are shown at most at twice that."""
 SHEET_CLASSES = 24
 SHARP_SIDE = 48
 """Pictures up to this side are kept pixel by pixel (PNG); larger ones are compressed (JPEG)."""
@@ -135,7 +136,7 @@ def _classes(audit: Audit) -> Iterator[Block]:
 def _sheets(pictures: Sequence[Picture]) -> Iterator[Block]:
     if pictures:
         yield Heading("Contact sheet", "sheet")
-        yield Gallery(pictures)
+        yield from pictures
 
 
 def _images(audit: Audit) -> Iterator[Block]:
@@ -291,39 +292,49 @@ def _more(count: int) -> Text:
 def contact_sheet(
     inputs: np.ndarray, labels: Sequence[str], classes: Sequence[str] = ()
 ) -> list[Picture]:
-    """Return one small sheet of stored pictures for each class, evenly spread over the source.
+    """Return one strip of stored pictures for each class, evenly spread over the source.
 
     Args:
-        inputs: ``N x H x W x C`` uint8, may be memory-mapped: only what is shown is read.
+        inputs: ``N x H x W [x C]`` uint8, may be memory-mapped: only what is shown is read.
         labels: ``N`` names of classes, or numbers as text.
-        classes: in the order to be shown, at most 24 are; empty (regression) shows one sheet.
+        classes: in the order to be shown, at most 24 are; empty (regression) shows one strip, from
+            the smallest number to the largest.
     """
-    labels_array = np.asarray(labels, dtype=object)
-    sheets = []
+    named = np.asarray(labels, dtype=object)
+    strips = []
     for name in classes[:SHEET_CLASSES] if classes else [""]:
-        rows = np.flatnonzero(labels_array == name) if classes else np.arange(len(labels))
-        if len(rows):
-            count = min(len(rows), SHEET_COLUMNS * SHEET_ROWS)
-            shown = rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
-            caption = f"{name} ({len(rows):,})" if classes else f"{count} of {len(rows):,}"
-            sheets.append(_sheet(np.asarray(inputs[shown]), caption))
-    return sheets
+        if classes:
+            rows = np.flatnonzero(named == name)
+        else:
+            rows = np.argsort(named.astype(np.float64), kind="stable")
+        if len(rows) == 0:
+            continue
+        count = min(len(rows), STRIP_PICTURES)
+        shown = rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
+        from_to = f"from {named[shown[0]]} to {named[shown[-1]]}"
+        caption = f"{name} ({len(rows):,})" if classes else from_to
+        strips.append(_strip(np.asarray(inputs)[shown], caption))
+    return strips
 
 
-def _sheet(pictures: np.ndarray, caption: str) -> Picture:
-    """Lay pictures out in rows; what is left of the last row stays white."""
-    count, height, width, channels = pictures.shape
-    columns = min(SHEET_COLUMNS, count)
-    rows = -(-count // columns)
-    sheet = np.full((rows * columns, height, width, channels), 255, dtype=np.uint8)
-    sheet[:count] = pictures
-    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    sheet = sheet.reshape(rows * height, columns * width, channels)
-    image = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+def _strip(pictures: np.ndarray, caption: str) -> Picture:
+    """Lay pictures side by side; a short strip is filled up with white, so all have one scale."""
+    count, height, width = pictures.shape[:3]
+    pixels = np.full((STRIP_PICTURES, height, width, pictures[0].size // (height * width)), 255)
+    strip = pixels.astype(np.uint8)
+    strip[:count] = pictures.reshape(strip[:count].shape)
+    strip = strip.transpose(1, 0, 2, 3).reshape(height, STRIP_PICTURES * width, -1)
+    image = Image.fromarray(strip[..., 0] if strip.shape[2] == 1 else strip)
+    side = max(height, width)
     content = io.BytesIO()
     alternative = f"{count} pictures: {caption}"
-    if max(height, width) <= SHARP_SIDE:
+    if side <= SHARP_SIDE:
+        factor = max(1, STRIP_SIDE // side)
+        image = image.resize(
+            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+        )
         image.save(content, "PNG", optimize=True)
         return Picture(content.getvalue(), "image/png", alternative, caption, pixelated=True)
+    image.thumbnail((STRIP_PICTURES * 2 * STRIP_SIDE, 2 * STRIP_SIDE))
     image.save(content, "JPEG", quality=85)
     return Picture(content.getvalue(), "image/jpeg", alternative, caption)

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 VERSION = 1
 """Raised by one whenever the same file would give other pixels; stores of another version are
@@ -65,6 +65,9 @@ FORMATS = {
     "AVIF": (".avif",),
 }
 """Formats that are read, by Pillow's names, with the endings of their names."""
+
+OPENED = [name for name in FORMATS if name != "MPO"]
+"""What Pillow is asked to try; an MPO (several JPEGs in one file) is opened as a JPEG."""
 
 SUFFIXES = frozenset([".heic", ".heif", ".svg"]).union(*FORMATS.values())
 """Endings of files taken for pictures; the first three are then rejected with their own reason."""
@@ -266,13 +269,11 @@ def _open(content: bytes) -> Image.Image:
     if not content:
         raise Rejected("empty file")
     try:
-        picture = Image.open(io.BytesIO(content), formats=list(FORMATS))
-    except UnidentifiedImageError as error:
-        raise Rejected(_what_it_is(content)) from error
+        picture = Image.open(io.BytesIO(content), formats=OPENED)
     except Image.DecompressionBombError as error:
         raise Rejected(f"decompression bomb: declares over {MAXIMUM_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow raises nearly anything on damaged content
-        raise Rejected(_reason_of_damage("picture", error)) from error
+        raise Rejected(_what_it_is(content)) from error
     if picture.info.get("progressive") and content.count(b"\xff\xda") > MAXIMUM_SCANS:
         raise Rejected(f"progressive JPEG with more than {MAXIMUM_SCANS:,} scans")
     return picture

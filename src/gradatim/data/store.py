@@ -43,6 +43,7 @@ from gradatim.core.talk import Bar, Talk
 from gradatim.data.cache import building, cache_errors, claim
 from gradatim.data.decode import (
     FORMATS,
+    OPENED,
     TREATMENTS,
     VERSION,
     Decoded,
@@ -234,7 +235,7 @@ def _suggest(paths: Sequence[str], choose: Choose) -> Policy:
         for path in paths[:: max(1, len(paths) // SAMPLED_HEADERS)]:
             # What is wrong with a file is told by the pass that decodes it.
             with suppress(Exception), io.BytesIO(read_bytes(path)) as content:
-                picture = Image.open(content, formats=list(FORMATS))
+                picture = Image.open(content, formats=OPENED)
                 sizes.append(picture.size)
                 greys.append(picture.mode in ("1", "L", "LA", "I;16"))
     return choose(np.array(sizes, dtype=np.int32).reshape(-1, 2), np.array(greys, dtype=bool))
