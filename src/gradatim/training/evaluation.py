@@ -1,0 +1,184 @@
+"""Evaluation: the outputs of a model for samples it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradatim.core.recipe import MachineRecipe
+from gradatim.core.registry import resolve
+from gradatim.core.spec import Spec
+from gradatim.errors import UsageError
+from gradatim.training import LOSSES, clock, metrics
+from gradatim.training.defaults import Task
+from gradatim.training.losses import Loss
+from gradatim.training.machine import Place, at_work
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model answers for N samples.
+
+    Attributes:
+        scores: ``N x K`` float32: probabilities of the K classes, or standardised values
+            (regression, K = 1).
+        targets: ``N``: class indices (int64) or standardised values (float32).
+        indices: ``N`` int64: which samples of the data set these are; counted where the batches
+            do not say.
+        loss: mean over the samples, without label smoothing and class weights.
+        metrics: by name; ``mae`` and ``rmse`` in the target's unit.
+        seconds: time taken.
+    """
+
+    scores: np.ndarray
+    targets: np.ndarray
+    indices: np.ndarray
+    loss: float
+    metrics: dict[str, float]
+    seconds: float
+
+
+METRICS_OF: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "next-token": ("accuracy",),
+    "regression": ("r2", "mae"),
+}
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    spec: Spec | None = None,
+    task: Task | None = None,
+    loss: str | Loss | None = None,
+    machine: MachineRecipe | None = None,
+    unscale: tuple[float, float] = (0.0, 1.0),
+) -> Evaluation:
+    """Run a model over batches, in evaluation mode and without gradients.
+
+    Args:
+        model: answers ``B x K`` raw scores.
+        batches: yield ``(inputs, targets)`` or ``(inputs, targets, indices)``.
+        spec: of the data; says the task.
+        task: where there is no spec; taken from the type of the targets when neither is given.
+        loss: name in ``LOSSES`` or a function; that of the task when None.
+        machine: device, precision, layout and threads, resolved; where the model is, in fp32,
+            when None.
+        unscale: mean and standard deviation of the targets in their own unit (regression).
+
+    Raises:
+        UsageError: there is no batch.
+    """
+    began = clock.now()
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None:
+        raise UsageError("there is no batch to evaluate")
+    if machine is None:
+        machine = MachineRecipe(device=str(next(model.parameters(), torch.empty(0)).device))
+    place = Place.of(machine, model)
+    task = task or (spec.task if spec is not None else task_of(place.bring(first)[1]))
+    names = (*METRICS_OF[task], *(["rmse"] if task == "regression" else []))
+    if spec is not None and spec.outputs >= 10 and task != "regression":
+        names = (*names, "top5")
+    sums = metrics.Sums(metrics.build(names, unscale[1]), classes=task != "regression")
+    criterion = loss_without_training_terms(loss, task)
+    scores, targets, indices = [], [], []
+    with at_work(place, machine.threads):
+        place.settle(model)
+        for outputs, target, index in _outputs(model, place, _chain(first, batches)):
+            add(sums, criterion, outputs, target)
+            scores.append(as_answers(outputs, task).cpu())
+            targets.append(target.cpu())
+            if index is not None:
+                indices.append(index.cpu())
+    values = sums.values()
+    counted = np.arange(sums.samples, dtype=np.int64)
+    return Evaluation(
+        scores=torch.cat(scores).numpy(),
+        targets=torch.cat(targets).numpy(),
+        indices=torch.cat(indices).numpy() if indices else counted,
+        loss=values.pop("loss"),
+        metrics=values,
+        seconds=clock.now() - began,
+    )
+
+
+def measure(
+    model: nn.Module,
+    batches: Iterable[Any],
+    place: Place,
+    sums: metrics.Sums,
+    criterion: Loss,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, float] | None:
+    """Return loss and metrics of one pass without keeping the outputs; None when stopped."""
+    sums.clear()
+    for outputs, targets, _ in _outputs(model, place, batches):
+        add(sums, criterion, outputs, targets)
+        if stopped():
+            return None
+    return sums.values()
+
+
+def add(sums: metrics.Sums, criterion: Loss, outputs: Tensor, targets: Tensor) -> None:
+    """Add one batch to the sums."""
+    loss = criterion(outputs, targets)
+    sums.add([loss.item()], outputs[None], targets[None])
+
+
+def loss_without_training_terms(loss: str | Loss | None, task: Task) -> Loss:
+    """Return the plain loss, the mean over a batch without smoothing and class weights."""
+    if callable(loss):
+        return loss
+    name = loss or ("squared-error" if task == "regression" else "cross-entropy")
+    plain: Loss = resolve(LOSSES, name, "loss")
+    return plain
+
+
+def task_of(targets: Tensor) -> Task:
+    """Return the task that the type of the targets suggests."""
+    return "regression" if targets.is_floating_point() else "classification"
+
+
+def as_answers(outputs: Tensor, task: Task) -> Tensor:
+    """Return what is shown to people: probabilities for scores of classes, values as they are."""
+    if task != "regression":
+        return outputs.softmax(dim=-1)
+    return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Switch to evaluation mode, and give every module its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _outputs(
+    model: nn.Module, place: Place, batches: Iterable[Any]
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yield float32 outputs, targets and indices (None where unknown) of every batch."""
+    with evaluation_mode(model):
+        for batch in batches:
+            inputs, targets = place.bring(batch)
+            with torch.inference_mode(), place.autocast():
+                outputs = model(inputs).to(place.loss_dtype)
+            yield outputs, targets, batch[2] if len(batch) > 2 else None
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest

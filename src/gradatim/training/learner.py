@@ -1,0 +1,80 @@
+"""Learner: a model with all that one step of its training needs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from gradatim.core.recipe import Recipe
+from gradatim.errors import UsageError
+from gradatim.training import optimisers
+from gradatim.training.losses import Loss
+from gradatim.training.machine import Place
+
+
+class Learner:
+    """Takes steps: forward, loss, backward, update.
+
+    Args:
+        model: already in its place.
+        criterion: the loss, as the mean over a batch.
+        recipe: resolved.
+        place: device, precision and layout.
+    """
+
+    def __init__(self, model: nn.Module, criterion: Loss, recipe: Recipe, place: Place) -> None:
+        self.model = model
+        self.criterion = criterion
+        self.recipe = recipe
+        self.place = place
+        self.optimiser = optimisers.build(model, recipe.training, str(recipe.machine.update))
+        self._parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self._weights = optimisers.weights_and_others(model)[0]
+        self._l1 = recipe.training.l1 or 0.0
+        self._clip = recipe.training.clip or 0.0
+
+    def step(self, inputs: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Take one step at a learning rate; return loss (without penalty) and outputs, detached."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with self.place.autocast():
+            outputs = self.model(inputs)
+        outputs = outputs.to(self.place.loss_dtype)
+        loss = self.criterion(outputs, targets)
+        objective = loss + self._l1 * self._penalty() if self._l1 else loss
+        self.optimiser.zero_grad()
+        objective.backward()  # type: ignore[no-untyped-call]
+        if self._clip:
+            clip_grad_norm_(self._parameters, self._clip)
+        self.optimiser.step()
+        return loss.detach(), outputs.detach()
+
+    def _penalty(self) -> Tensor:
+        """Return the sum of the absolute weights; biases and norms do not count."""
+        return torch.stack([weight.abs().sum() for weight in self._weights]).sum()
+
+    def evaluate(self, batch: Any) -> None:
+        """Compute the outputs of a batch, for its time."""
+        inputs, _ = self.place.bring(batch)
+        with torch.inference_mode(), self.place.autocast():
+            self.model(inputs)
+
+    def copied(self) -> Learner:
+        """Return a learner that can be tried out without touching this one.
+
+        Raises:
+            UsageError: the model cannot be copied.
+        """
+        try:
+            model = copy.deepcopy(self.model)
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise UsageError(
+                f"this module cannot be copied, so its speed cannot be tried out ({error})",
+                given=type(self.model).__name__,
+                next_step="give epochs instead of a budget",
+            ) from error
+        return Learner(model, self.criterion, self.recipe, self.place)

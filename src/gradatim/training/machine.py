@@ -1,0 +1,317 @@
+"""Machine: device, precision, memory layout, threads and kernels of a run.
+
+All of these change bits, so they are never measured at the start of a run: they come from the
+table below, made by ``benchmarks/machine.py``, and are kept in the recipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gradatim.core.recipe import MachineRecipe, Recipe
+from gradatim.errors import UsageError, ValueRefusedError
+
+Capability = Literal["amx", "avx512-bf16", "other", "cuda-bf16", "cuda", "mps"]
+ModelKind = Literal["deep-convolutional", "small-convolutional", "wide-dense", "dense", "recurrent"]
+
+
+class Choice(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        precision, layout: what is taken.
+        gain: step time in fp32 and contiguous, divided by that of this choice; None: not measured
+            on this kind of machine, so the choice is the plain one.
+    """
+
+    precision: Literal["fp32", "bf16"]
+    layout: Literal["contiguous", "channels-last"]
+    gain: float | None
+
+
+MEASURED = "not yet"
+TABLE: dict[tuple[Capability, ModelKind], Choice] = {}
+PLAIN = Choice("fp32", "contiguous", None)
+
+# PyTorch's own memory begins at multiples of 64 bytes; NumPy's does not always. Matrix products may
+# round differently on other beginnings (Intel's MKL says so), and a resumed run must not.
+ALIGNMENT = 64
+
+# Weights from which a net without convolutions counts as wide, one with as deep.
+WIDE, DEEP = 1_000_000, 150_000
+
+
+def kind_of(model: nn.Module) -> ModelKind:
+    """Return the kind of a model, as the table knows it, from its layers and their weights."""
+    convolved = sum(
+        module.weight.numel()
+        for module in model.modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    )
+    if any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules()):
+        return "recurrent"
+    if convolved:
+        return "deep-convolutional" if convolved >= DEEP else "small-convolutional"
+    dense = sum(
+        module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear)
+    )
+    return "wide-dense" if dense >= WIDE else "dense"
+
+
+def capability(device: torch.device) -> Capability:
+    """Return what the device can do that matters for the choice."""
+    if device.type == "cuda":
+        return "cuda-bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "cuda"
+    if device.type == "mps":
+        return "mps"
+    flags = _processor_flags()
+    if "amx_bf16" in flags and "amx_tile" in flags:
+        return "amx"
+    return "avx512-bf16" if "avx512_bf16" in flags else "other"
+
+
+def resolve(recipe: Recipe, model: nn.Module | ModelKind) -> Recipe:
+    """Return the recipe with every choice of the machine made, each with its reason.
+
+    Args:
+        recipe: what it holds already is kept.
+        model: the model, or its kind.
+
+    Raises:
+        ValueRefusedError: the device is not one, or is not there.
+    """
+    recipe = recipe.filled(*_device())
+    device = check_device(str(recipe.machine.device))
+    kind = model if isinstance(model, str) else kind_of(model)
+    able = capability(device)
+    choice = TABLE.get((able, kind), PLAIN)
+    reason = (
+        f"a {kind} model on {able}: {choice.gain:.2f} x as fast as fp32 and contiguous ({MEASURED})"
+        if choice.gain is not None
+        else f"a {kind} model on {able}: nothing faster was measured"
+    )
+    recipe = recipe.filled({"machine.precision": choice.precision}, reason)
+    recipe = recipe.filled({"machine.layout": choice.layout}, reason)
+    recipe = recipe.filled(
+        {"machine.threads": torch.get_num_threads()}, "what PyTorch takes on this machine"
+    )
+    return recipe.filled({"machine.update": "fused"}, "the fastest form for every model measured")
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device of this name.
+
+    Raises:
+        ValueRefusedError: it is not one, or not there.
+    """
+    allowed = ["cpu"]
+    if torch.cuda.is_available():
+        allowed += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        allowed.append("mps")
+    if name not in allowed:
+        raise ValueRefusedError(
+            "this device cannot be used here",
+            given=name,
+            allowed=allowed,
+            next_step="leave machine.device out to take the best there is",
+        )
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the arithmetic is done, and in which form tensors come there."""
+
+    device: torch.device
+    precision: Literal["fp32", "bf16"]
+    channels_last: bool
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, recipe: MachineRecipe, model: nn.Module | None = None) -> Place:
+        """Return the place of a resolved recipe; float inputs take the type of the weights."""
+        weights = [] if model is None else [p for p in model.parameters() if p.is_floating_point()]
+        return cls(
+            check_device(recipe.device or "cpu"),
+            recipe.precision or "fp32",
+            recipe.layout == "channels-last",
+            weights[0].dtype if weights else torch.float32,
+        )
+
+    def settle(self, model: nn.Module) -> nn.Module:
+        """Move a model here and give its weights the memory layout."""
+        model.to(self.device)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
+
+    def leave(self, model: nn.Module) -> None:
+        """Give the weights the usual memory layout back."""
+        if self.channels_last:
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    @property
+    def loss_dtype(self) -> torch.dtype:
+        """Type in which losses and metrics are computed, whatever the weights are."""
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context of a forward pass."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def bring(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of a batch, here and in the right form.
+
+        Class indices become int64, other targets the type of the loss, inputs the type of the
+        weights; integer inputs (tokens) stay integers.
+
+        Raises:
+            UsageError: the batch is not a pair of arrays or tensors.
+        """
+        try:
+            inputs, targets = batch[0], batch[1]
+            if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+                inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets)
+        except (TypeError, IndexError, KeyError, ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"a batch is not a pair (inputs, targets) of tensors ({error})",
+                given=type(batch).__name__,
+                next_step="let the batches yield (inputs, targets)",
+            ) from error
+        if self.device.type != "cpu":
+            inputs = inputs.to(self.device, non_blocking=True)
+            targets = targets.to(self.device, non_blocking=True)
+        if inputs.is_floating_point() and inputs.dtype != self.dtype:
+            inputs = inputs.to(self.dtype)
+        if self.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if inputs.ndim == 2 and inputs.data_ptr() % ALIGNMENT:
+            inputs = inputs.clone()
+        wanted = self.loss_dtype if targets.is_floating_point() else torch.int64
+        return inputs, targets if targets.dtype == wanted else targets.to(wanted)
+
+
+@contextmanager
+def at_work(place: Place, threads: int | None) -> Iterator[None]:
+    """Set threads and, on CUDA, kernels that repeat their bits; give all back at the end."""
+    before = torch.get_num_threads()
+    cudnn = torch.backends.cudnn
+    flags = cudnn.deterministic, cudnn.benchmark
+    if threads is not None and threads != before:
+        torch.set_num_threads(threads)
+    if place.device.type == "cuda":
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+        if place.device.type == "cuda":
+            cudnn.deterministic, cudnn.benchmark = flags
+
+
+def describe(recipe: MachineRecipe | None = None) -> dict[str, Any]:
+    """Return the facts of this machine, and of a run's choices where given, as plain values."""
+    facts: dict[str, Any] = {
+        "processor": processor(),
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "gradatim": _version(),
+    }
+    if recipe is not None:
+        facts |= {
+            "threads": recipe.threads or facts["threads"],
+            "device": recipe.device or "cpu",
+            "precision": recipe.precision or "fp32",
+            "layout": recipe.layout or "contiguous",
+        }
+        if facts["device"].startswith("cuda"):
+            facts["accelerator"] = torch.cuda.get_device_name(facts["device"])
+    return facts
+
+
+@cache
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    names = [line for line in _cpuinfo() if line.startswith("model name")]
+    if names:
+        return names[0].partition(":")[2].strip()
+    if platform.system() == "Darwin":
+        answer = _ask(["sysctl", "-n", "machdep.cpu.brand_string"])
+        if answer:
+            return answer
+    return platform.processor() or platform.machine()
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
+    """Return the processor's feature flags; on systems that do not list them, what torch knows."""
+    for line in _cpuinfo():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    known = {"amx_bf16", "amx_tile"} if _torch_says("_is_amx_tile_supported") else set()
+    if _torch_says("_is_avx512_bf16_supported"):
+        known.add("avx512_bf16")
+    return frozenset(known)
+
+
+def _torch_says(question: str) -> bool:
+    ask = getattr(torch.cpu, question, None)
+    return bool(ask()) if ask is not None else False
+
+
+@cache
+def _cpuinfo() -> Sequence[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _ask(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+@cache
+def _version() -> str:
+    try:
+        return metadata.version("gradatim")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _device() -> tuple[dict[str, str], str]:
+    """Return the device to take when none is named, with the reason."""
+    if torch.cuda.is_available():
+        return {"machine.device": "cuda"}, "a CUDA device is there"
+    if torch.backends.mps.is_available():
+        return {"machine.device": "mps"}, "Apple's GPU is there"
+    return {"machine.device": "cpu"}, "no GPU is there"
