@@ -162,18 +162,17 @@ def report(*runs: Place) -> Page:
     Raises:
         NotARunError: no run is there.
     """
+    from gradatim.core.files import write_text
     from gradatim.experiments import folder
-    from gradatim.pages.report import report as one
-    from gradatim.pages.report import reports as several
-    from gradatim.pages.report import write
+    from gradatim.pages import to_html
+    from gradatim.pages.report import reports
 
     places = [folder.find(Path(run)) for run in runs]
     if not places:
         raise UsageError("no run was named", next_step="gradatim report runs/NAME")
-    if len(places) > 1:
-        return several(places)
-    page = one(places[0])
-    write(page, places[0] / folder.REPORT)
+    page = reports(places)
+    if len(places) == 1:
+        write_text(places[0] / folder.REPORT, to_html(page))
     return page
 
 
@@ -200,7 +199,7 @@ def audit(
     Raises:
         DataError: the source cannot be used at all.
     """
-    from gradatim.data.prepare import audit_card
+    from gradatim.data.preparation import audit_card
 
     values = {"data.source": source, "data.target": target, "data.folder": data_dir}
     return audit_card(_recipe(None, values, settings), talk=talk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ def command(runs: tuple[Path, ...], json_to: str | None, html_to: Path | None) -
     For one run, its report.html is written again too.
     """
     from gradatim import verbs
-    from gradatim.pages import to_dict
+    from gradatim.pages import to_json
 
     page = verbs.report(*runs)
-    options.show(page, to_dict(page), json_to, html_to)
+    options.show(page, json.loads(to_json(page)), json_to, html_to)

@@ -24,15 +24,25 @@ def resolve(table: Mapping[str, str], name: str, kind: str) -> Any:
     Raises:
         UnknownNameError: no such row; the closest one is named.
     """
+    known(table, name, kind)
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def known(table: Mapping[str, str], name: str, kind: str) -> None:
+    """Refuse a name that the table does not hold.
+
+    Raises:
+        UnknownNameError: no such row; the closest one is named.
+    """
     if name not in table:
+        kinds = f"{kind}es" if kind.endswith("s") else f"{kind}s"
         raise UnknownNameError(
             f"there is no {kind} of this name",
             given=name,
             allowed=list(table),
-            next_step=f"`gradatim names {kind}s` lists them",
+            next_step=f"`gradatim names {kinds}` lists them",
         )
-    module, _, attribute = table[name].partition(":")
-    return getattr(import_module(module), attribute)
 
 
 def describe(table: Mapping[str, str]) -> dict[str, str]:

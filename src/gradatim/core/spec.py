@@ -62,7 +62,8 @@ class Spec:
     def from_dict(cls, values: dict[str, Any]) -> Spec:
         """Read what ``to_dict`` wrote."""
         lists = ("shape", "classes", "features")
-        return cls(**{k: tuple(v) if k in lists else v for k, v in values.items()})
+        read: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in values.items()}
+        return cls(**read)
 
     def with_shape(self, *shape: int) -> Spec:
         """Return the same spec with another input shape."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -26,17 +26,11 @@ class Talk(Protocol):
     def warn(self, text: str) -> None:
         """Tell one thing the user should look at."""
 
-    def track(self, what: str, total: int, unit: str = "") -> _BarContext:
+    def track(self, what: str, total: int, unit: str = "") -> AbstractContextManager[Bar]:
         """Open a bar for a task of ``total`` units; use it in a ``with`` statement."""
 
     def board(self, table: Table) -> None:
         """Show a table that grows while the work goes on, in place of the one shown before."""
-
-
-class _BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class _SilentBar:

@@ -5,11 +5,14 @@ The figures come from ``benchmarks/defaults.py``; ``docs/why/defaults.md`` shows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from gradatim.core.recipe import Recipe
+from gradatim.core.registry import known
 from gradatim.core.spec import Spec
+from gradatim.data.suggestion import suggest
+from gradatim.models import MODELS
+from gradatim.training import LOSSES, OPTIMISERS, SCHEDULES
 
 BUDGET = 300.0  # seconds, when neither a budget nor epochs are given
 
@@ -21,33 +24,16 @@ RUNGS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 ADAM = {"optimiser": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-MOMENTUM = {"optimiser": "momentum", "momentum": 0.9}
+NESTEROV = {"optimiser": "nesterov", "momentum": 0.9}
 
 TRAINING: dict[str, dict[str, Any]] = {
     "linear": {**ADAM, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1},
     "mlp": {**ADAM, "learning_rate": 2e-3, "weight_decay": 0.05, "warmup": 0.1},
     "lenet": {**ADAM, "learning_rate": 3e-3, "weight_decay": 0.05, "warmup": 0.1},
-    "resnet": {**MOMENTUM, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
+    "resnet": {**NESTEROV, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
                "label_smoothing": 0.1},
 }  # fmt: skip
 OTHER = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1}
-
-EVERYWHERE: dict[str, Any] = {
-    "schedule": "cosine",
-    "label_smoothing": 0.0,
-    "class_weights": "none",
-    "momentum": 0.9,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "epsilon": 1e-8,
-    "l1": 0.0,
-    "clip": 0.0,
-    "step_every": 1 / 3,
-    "step_factor": 0.1,
-    "early_stopping": 0,
-    "averaging": "none",
-    "averaging_decay": 0.999,
-}
 
 
 def family(model: str) -> str:
@@ -71,30 +57,57 @@ def most_epochs(samples: int) -> int:
     return int(min(200, max(40, 200_000 // max(samples, 1))))
 
 
+def check(recipe: Recipe) -> None:
+    """Refuse names and values that cannot be used, before any work is done.
+
+    Raises:
+        UnknownNameError: no such model, loss, optimiser or schedule.
+        ValueRefusedError: a value out of its range.
+    """
+    if recipe.model.name is not None:
+        known(MODELS, recipe.model.name, "model")
+    chosen = recipe.training
+    for table, kind, name in (
+        (LOSSES, "loss", chosen.loss),
+        (OPTIMISERS, "optimiser", chosen.optimiser),
+        (SCHEDULES, "schedule", chosen.schedule),
+    ):
+        if name is not None:
+            known(table, name, kind)
+
+
 def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
-    """Return the recipe with every open choice of training made, each with its reason.
+    """Return the recipe with the choices made that depend on the model, each with its reason.
+
+    What is still open after it is chosen by the room ``training``.
 
     Args:
-        recipe: with the data's choices already made.
+        recipe: with the choices about the data made.
         spec: what enters and leaves the model.
         samples: number of training samples.
         model: name in ``MODELS``.
     """
-    loss = "squared-error" if spec.task == "regression" else "cross-entropy"
     recipe = recipe.filled({"model.name": model}, "the rung of the ladder")
-    recipe = recipe.filled({"training.loss": loss}, f"the task is a {spec.task}")
     recipe = recipe.filled(
         {"data.batch_size": batch_size(samples)}, f"{samples:,} training samples"
     )
     chosen = TRAINING.get(family(model), OTHER)
     if spec.task == "regression":
         chosen = {**chosen, "label_smoothing": 0.0}
-    recipe = recipe.filled(_in_training(chosen), f"default of {family(model)}, measured")
-    recipe = recipe.filled(_in_training(EVERYWHERE), "default of every model")
-    if recipe.training.epochs is None and recipe.training.budget is None:
-        recipe = recipe.filled({"training.budget": BUDGET}, "neither budget nor epochs were given")
+    settings = {f"training.{key}": value for key, value in chosen.items()}
+    recipe = recipe.filled(settings, f"default of {family(model)}, measured")
+    for key, (value, reason) in augmentation(spec, model).items():
+        recipe = recipe.filled({key: value}, reason)
+    if recipe.training.epochs is None:
+        reason = f"more passes over {samples:,} samples buy nothing"
+        recipe = recipe.filled({"training.epochs": most_epochs(samples)}, reason)
     return recipe
 
 
-def _in_training(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"training.{key}": value for key, value in values.items()}
+def augmentation(spec: Spec, model: str) -> dict[str, tuple[Any, str]]:
+    """Return the augmentation by recipe key, with reasons: none for models without convolutions."""
+    suggested = suggest(spec)
+    if family(model) not in ("linear", "mlp", "majority", "knn"):
+        return suggested
+    reason = f"{model} compares pixel with pixel"
+    return {key: ("none" if key == "data.crop" else 0, reason) for key in suggested}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from gradatim.core.files import disk_errors, write_json
+from gradatim.core.files import disk_errors, write_json, write_text
 from gradatim.core.recipe import Recipe
 from gradatim.core.record import Record
+from gradatim.data.dataset import Prepared
 from gradatim.errors import CheckpointError, NotARunError, UsageError, closest
 
 RECIPE = "recipe.toml"
@@ -29,11 +31,22 @@ def short_name(source: str) -> str:
     return word[:40] or "data"
 
 
-def create(recipe: Recipe, out: Path | None) -> Path:
-    """Make a new run folder that holds the recipe; it appears whole or not at all.
+def check_free(out: Path | None) -> None:
+    """Refuse, before any work, a run folder that cannot be made.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    if out is not None and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        raise _taken(out)
+
+
+def create(recipe: Recipe, prepared: Prepared, out: Path | None) -> Path:
+    """Make a new run folder with recipe, split and data card; it appears whole or not at all.
 
     Args:
-        recipe: as the user gave it; a run killed before anything else was written starts from it.
+        recipe: with the choices about the data made; the run can be resumed from it.
+        prepared: the data.
         out: the folder; by default ``runs/<source>-<model>-<n>`` with the next free ``n``.
 
     Raises:
@@ -41,20 +54,22 @@ def create(recipe: Recipe, out: Path | None) -> Path:
         DiskError: it cannot be written.
     """
     name = f"{short_name(recipe.data.source)}-{recipe.model.name or 'ladder'}"
-    parent = (out.parent if out is not None else Path("runs")).absolute()
+    parent = out.parent if out is not None else Path("runs")
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", suffix=".tmp", dir=parent))
     try:
-        recipe.write(fresh / RECIPE)
         if os.name != "nt":
             fresh.chmod(0o755)
+        recipe.write(fresh / RECIPE)
+        write_json(fresh / SPLIT, {"key": prepared.key, **prepared.split.to_dict()})
+        write_json(fresh / AUDIT, prepared.audit.to_dict())
         if out is not None:
-            return _rename(fresh, parent / out.name)
+            return _rename(fresh, out)
         number = 1 + max((_number(path, name) for path in parent.iterdir()), default=0)
         while True:
             try:
-                return _rename(fresh, parent / f"{name}-{number}").relative_to(Path.cwd())
+                return _rename(fresh, parent / f"{name}-{number}")
             except UsageError:  # another run took the number meanwhile
                 number += 1
     except BaseException:
@@ -74,13 +89,17 @@ def _rename(fresh: Path, place: Path) -> Path:
         os.rename(fresh, place)
     except OSError as error:
         if place.exists():
-            raise UsageError(
-                "this folder is not empty",
-                given=place,
-                next_step=f"choose another with --out, or go on there: gradatim resume {place}",
-            ) from error
+            raise _taken(place) from error
         raise
     return place
+
+
+def _taken(place: Path) -> UsageError:
+    return UsageError(
+        "this folder is not empty",
+        given=place,
+        next_step=f"choose another with --out, or go on there: gradatim resume {place}",
+    )
 
 
 def find(place: Path) -> Path:
@@ -129,7 +148,30 @@ def read_record(folder: Path) -> Record:
         ) from error
 
 
-def keep_data_facts(folder: Path, split: object, audit: object) -> None:
-    """Write the split and the data card of a run, each whole or not at all."""
-    write_json(folder / SPLIT, split)
-    write_json(folder / AUDIT, audit)
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    """Write the recipe of a run, or of a rung, unless the very same is there."""
+    path = folder / RECIPE
+    text = recipe.to_toml()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def seconds_spent(folder: Path) -> float:
+    """Return the seconds an interrupted run has used for training, as far as they are known."""
+    spent = 0.0
+    for place in [folder, *sorted((folder / "rungs").glob("*"))]:
+        ends = [event for event in read_record(place).events if "seconds" in event]
+        spent += float(ends[-1]["seconds"]) if ends else 0.0
+    return spent
+
+
+def cut_after(folder: Path, event: str) -> None:
+    """Cut the Record of a run after the last event of this name: what follows is written anew."""
+    path = folder / RECORD
+    length = position = 0
+    with open(path, "rb") as file:
+        for line in file:
+            position += len(line)
+            if json.loads(line)["event"] == event:
+                length = position
+    os.truncate(path, length)

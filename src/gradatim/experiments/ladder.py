@@ -2,63 +2,204 @@
 
 Each rung is a run of its own under ``rungs/``, measured on the same validation samples, so that
 what each step bought can be told with a paired interval. The cheap rungs share at most 15 % of the
-budget; the deep rung gets all that is left.
+budget; the deep rung gets all that is left, and is always tried.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from gradatim import stats
 from gradatim.core.duration import write_seconds
-from gradatim.core.page import Table
+from gradatim.core.page import Cell, Table
 from gradatim.core.recipe import Recipe
-from gradatim.core.record import Record, RecordWriter
+from gradatim.core.record import RecordWriter
 from gradatim.core.talk import Talk
 from gradatim.data.dataset import Prepared
-from gradatim.errors import ValueRefusedError
+from gradatim.experiments import defaults, ending, fitting
+from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
-from gradatim.experiments.defaults import RUNGS
-from gradatim.experiments.fitting import Fitted, fit_model, seconds_per_step
-from gradatim.experiments.measure import Measured, bought, measure
+from gradatim.experiments.fitting import Fitted
+from gradatim.experiments.measure import Measured, bought
+from gradatim.stats import Interval
 
 CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the promise
-NEIGHBOUR_SHARE = 0.3  # of the cheap share, for comparing all samples with all
-SHARES = {"linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the other cheap rungs divide the rest
-LEAST_EPOCHS = 4.0  # a deep net seen fewer times does worse than a smaller one: docs/why/ladder.md
-WIDTHS = (64, 32, 16)  # of the residual net's first stage, widest first
+SHARES = {"knn": 1.5, "linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the cheap rungs divide it
+WIDTHS = (64, 32, 16)  # of the residual net's first stage
+LEAST_EPOCHS = 5.0  # seen fewer times, a wide net does worse than a narrower one
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One rung that has been climbed."""
+    """One rung that has been climbed, with what the step to it bought."""
 
     number: int
-    name: str
     fitted: Fitted
-    measured: Measured
     place: Path
+    gain: Interval | None
+    against: str
+
+    @property
+    def measured(self) -> Measured:
+        """What it gets right on the validation samples."""
+        return self.fitted.measured
 
 
-def climb(
-    place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk
-) -> tuple[Rung, Recipe]:
+def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk) -> Rung:
     """Climb the ladder that suits the data, and return the best rung.
 
-    Rungs that an earlier part of the same run has finished are taken as they are.
+    A rung that an earlier part of the same run has finished is taken as it is. The Record of the
+    ladder is written anew from its first line, so a resumed ladder repeats no event.
 
-    Returns:
-        the winner, and the recipe with the rungs as they were climbed.
+    Args:
+        place: the run folder.
+        prepared: the data.
+        recipe: of the run; ``rungs`` of an earlier run are climbed again as they were.
+        clock: what is left of the budget.
+        talk: where the live table goes.
     """
-    names = RUNGS[prepared.spec.kind, prepared.spec.task]
-    climbed: list[Rung] = []
-    with RecordWriter(place / "record.jsonl") as record:
-        told = {event["rung"] for event in Record.read(place).of("rung")}
+    names = _names(prepared, recipe)
+    rungs: list[Rung] = []
+    with RecordWriter(place / folders.RECORD, length=0) as record:
+        record.write("run", **_facts(prepared, recipe, names))
         for number, name in enumerate(names, start=1):
             folder = place / "rungs" / f"{number:02d}-{name}"
-            deep = number == len(names)
-            ...
-    return climbed[0], recipe
+            seconds = _seconds(name, names, clock, rungs, ending.seconds(prepared))
+            own = _own_recipe(folder, recipe, number, name)
+            if name == names[-1] and seconds is not None and not folder.exists():
+                own = _fitting_width(prepared, own, seconds)
+            talk.say(f"rung {number} of {len(names)}: {name}")
+            fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
+            before = rungs[-1].fitted if rungs else None
+            gain = bought(before.measured, fitted.measured) if before else None
+            rungs.append(Rung(number, fitted, folder, gain, before.name if before else ""))
+            record.write("rung", **_event(rungs[-1], place))
+            record.flush(durable=True)
+            talk.board(_board(rungs))
+            if fitted.reason == "interrupted":
+                break
+        winner, reason = _best(rungs)
+        record.write("winner", rung=winner.number, model=winner.fitted.name, reason=reason)
+        record.flush(durable=True)
+    kept = tuple(rung.fitted.differences(recipe) for rung in rungs)
+    folders.write_recipe(place, replace(recipe, rungs=kept))
+    return winner
+
+
+def _names(prepared: Prepared, recipe: Recipe) -> Sequence[str]:
+    if recipe.rungs:
+        return [str(rung["model.name"]) for rung in recipe.rungs]
+    return defaults.RUNGS[prepared.spec.kind, prepared.spec.task]
+
+
+def _own_recipe(folder: Path, recipe: Recipe, number: int, name: str) -> Recipe:
+    """Return the recipe of a rung: the one it was begun with, the one it repeats, or a new one."""
+    if (folder / folders.RECIPE).exists():
+        return folders.read_recipe(folder)
+    values: dict[str, Any] = {"model.name": name}
+    if recipe.rungs:
+        values |= recipe.rungs[number - 1]
+    return recipe.with_values(values)
+
+
+def _seconds(
+    name: str, names: Sequence[str], clock: Clock, rungs: Sequence[Rung], reserve: float
+) -> float | None:
+    """Return the seconds a rung may take; None without a budget.
+
+    The cheap rungs still to come divide what is left of their share; the last takes all the rest.
+    """
+    if clock.budget is None:
+        return None
+    if name == names[-1]:
+        return clock.left(reserve)
+    to_come = names[len(rungs) : -1]
+    left = max(CHEAP_SHARE * clock.budget - clock.spent, 0.01 * clock.budget)
+    return left * SHARES.get(name, 0.2) / sum(SHARES.get(other, 0.2) for other in to_come)
+
+
+def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe:
+    """Return the recipe of a residual net with the widest form that is seen often enough in time.
+
+    The step is timed on copies. The narrowest form is taken when none fits.
+    """
+    if defaults.family(str(recipe.model.name)) != "resnet" or recipe.get("model.width"):
+        return recipe
+    for width in WIDTHS:
+        tried = recipe.with_values({"model.width": width})
+        step = fitting.seconds_per_step(prepared, tried)
+        size = fitting.settle(prepared, tried).data.batch_size or 1
+        epochs = seconds / (step * len(prepared.split.train) / size)
+        if epochs >= LEAST_EPOCHS or width == WIDTHS[-1]:
+            break
+    reason = f"about {epochs:.1f} passes fit in {write_seconds(seconds)}"
+    return recipe.with_values({"model.width": width}, reason)
+
+
+def _best(rungs: Sequence[Rung]) -> tuple[Rung, str]:
+    """Return the rung that does best on the validation samples, the earliest of equals, and why."""
+    best = max(rungs, key=lambda rung: (rung.measured.value.value, -rung.number))
+    metric = best.measured.metric
+    said = f"the highest validation {metric}, {best.measured.value.text()}"
+    others = [rung for rung in rungs if rung is not best]
+    if not others:
+        return best, said
+    second = max(others, key=lambda rung: rung.measured.value.value)
+    gain = bought(second.measured, best.measured)
+    if gain.low > 0:
+        return best, f"{said}; ahead of {second.fitted.name} beyond the noise of the samples"
+    return best, f"{said}; the lead over {second.fitted.name} is within the noise of the samples"
+
+
+def _facts(prepared: Prepared, recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        **fitting.data_facts(prepared, recipe),
+        "model": "ladder",
+        "rungs": list(names),
+    }
+
+
+def _event(rung: Rung, place: Path) -> dict[str, Any]:
+    fitted = rung.fitted
+    gain = rung.gain
+    return {
+        "rung": rung.number,
+        "model": fitted.name,
+        "run": rung.place.relative_to(place).as_posix(),
+        "parameters": fitted.parameters,
+        "train_seconds": fitted.seconds,
+        "prediction_seconds": rung.measured.seconds,
+        "metric": rung.measured.metric,
+        "validation": rung.measured.event(),
+        "bought": None
+        if gain is None
+        else {
+            "against": rung.against,
+            "difference": gain.value,
+            "low": gain.low,
+            "high": gain.high,
+        },
+        "note": fitted.note,
+    }
+
+
+def _board(rungs: Sequence[Rung]) -> Table:
+    """Return the live table of the rungs climbed so far."""
+    best, _ = _best(rungs)
+    metric = rungs[0].measured.metric
+    rows: list[list[Cell]] = [
+        [
+            rung.fitted.name,
+            rung.fitted.parameters,
+            f"{rung.measured.value.value:.3f}",
+            f"{rung.measured.value.low:.3f} to {rung.measured.value.high:.3f}",
+            write_seconds(rung.fitted.seconds),
+            write_seconds(rung.measured.seconds),
+            "" if rung.gain is None else f"{rung.gain.value:+.3f}",
+        ]
+        for rung in rungs
+    ]
+    columns = ["rung", "parameters", metric, "95 % interval", "training", "a sample", "bought"]
+    return Table(columns, rows, emphasis=[rungs.index(best)], formats={"parameters": ",d"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradatim import package
 from gradatim.core.talk import Talk
-from gradatim.errors import GradatimError, SourceNotFoundError, UsageError
+from gradatim.errors import SourceNotFoundError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +33,7 @@ def predict_inputs(run: Path, inputs: list[Path], talk: Talk) -> list[dict[str, 
             raise SourceNotFoundError("there is no such file or folder", given=path)
     if model.spec.kind == "image":
         return list(_images(model, [file for path in inputs for file in _files(path)], talk))
-    return [answer for path in inputs for answer in _rows(model, path)]
+    return [answer for path in inputs for answer in _rows(model, path, talk)]
 
 
 def _files(path: Path) -> list[Path]:
@@ -50,9 +50,7 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _images(
-    model: package.Model, files: list[Path], talk: Talk
-) -> Iterator[dict[str, Any]]:
+def _images(model: package.Model, files: list[Path], talk: Talk) -> Iterator[dict[str, Any]]:
     with talk.track("predict", len(files), "image") as bar:
         for done, (file, answer) in enumerate(
             zip(files, model.stream(files), strict=True), start=1
@@ -64,14 +62,14 @@ def _images(
                 bar.update(done)
 
 
-def _rows(model: package.Model, path: Path) -> Iterator[dict[str, Any]]:
-    for number, answer in enumerate(model.stream(_table(path)), start=1):
+def _rows(model: package.Model, path: Path, talk: Talk) -> Iterator[dict[str, Any]]:
+    for number, answer in enumerate(model.stream(_table(path, talk)), start=1):
         values = answer.to_dict()
         values.pop("name", None)
         yield {"input": f"{path} row {number}", **values}
 
 
-def _table(path: Path) -> pl.DataFrame:
+def _table(path: Path, talk: Talk) -> pl.DataFrame:
     """Read a table of rows to predict.
 
     Raises:
@@ -86,7 +84,7 @@ def _table(path: Path) -> pl.DataFrame:
             allowed=sorted(TABLES),
             next_step="give a table with the columns the model learnt from",
         )
-    try:
-        return read_frame(path)
-    except GradatimError:
-        raise
+    frame, notes = read_frame(path)
+    for note in notes:
+        talk.say(note)
+    return frame

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradatim.core.recipe import Recipe
+from gradatim.core.record import RecordWriter
 from gradatim.core.talk import Talk
 from gradatim.data import prepare
-from gradatim.data.dataset import Split
+from gradatim.data.dataset import Prepared, Split
 from gradatim.errors import CheckpointError
+from gradatim.experiments import defaults, ending, fitting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
-from gradatim.experiments.defaults import BUDGET
+from gradatim.experiments.ladder import climb
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has ended: where it is and what came out.
+    """A run: where it is and what came out.
 
     Attributes:
         folder: the run folder.
         recipe: with every choice made.
         model: name of the model that is kept, the winner of a ladder.
-        reason: ``finished``, ``early-stopping``, ``interrupted`` or ``non-finite``.
-        test: fields of the ``test`` event; None where nothing could be measured on a test part.
+        reason: ``finished``, ``early-stopping``, ``interrupted``, ``non-finite`` or ``unfinished``.
+        test: fields of the ``test`` event; None where there is no test part.
     """
 
     folder: Path
@@ -62,16 +64,23 @@ class Run:
 
 
 def start(recipe: Recipe, out: Path | None, talk: Talk) -> Run:
-    """Fit as the recipe says, in a new run folder."""
-    check(recipe)
+    """Fit as the recipe says, in a new run folder.
+
+    The folder appears after the audit, whole: a source that cannot be used leaves nothing behind.
+    """
     folders.check_free(out)
+    defaults.check(recipe)
     prepared, recipe = prepare(recipe, talk=talk)
     if recipe.training.epochs is None and recipe.training.budget is None:
-        recipe = recipe.filled({"training.budget": BUDGET}, "neither budget nor epochs were given")
+        reason = "neither a budget nor epochs were given"
+        recipe = recipe.filled({"training.budget": defaults.BUDGET}, reason)
+    if recipe.model.name:
+        recipe = fitting.settle(prepared, recipe)
+        fitting.build(prepared, recipe)  # refuses options before anything is written
     clock = Clock(recipe.training.budget)
     place = folders.create(recipe, prepared, out)
     talk.say(f"run folder {place}")
-    return carry_out(place, prepared, recipe, clock, talk)
+    return _carry_out(place, prepared, recipe, clock, talk)
 
 
 def go_on(place: Path, talk: Talk) -> Run:
@@ -80,19 +89,42 @@ def go_on(place: Path, talk: Talk) -> Run:
     record = folders.read_record(place)
     done = record.last("done")
     if done is not None and done["reason"] != "interrupted":
-        talk.say(f"{place} is finished; nothing to do")
+        talk.say(f"{place} is finished; nothing is left to do")
+        if not (place / folders.REPORT).exists():
+            ending.write_report(place)
         return Run.read(place)
     recipe = folders.read_recipe(place)
     try:
         kept = json.loads((place / folders.SPLIT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError("the split of this run cannot be read", given=place) from error
-    prepared, recipe = prepare(recipe, talk=talk, split=Split.from_dict(kept))
+        split = Split.from_dict(kept)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"the split of this run cannot be read ({error})",
+            given=place / folders.SPLIT,
+            next_step=f"fit again: gradatim fit --recipe {place / folders.RECIPE}",
+        ) from error
+    prepared, _ = prepare(recipe, talk=talk, split=split)
     if prepared.key != kept["key"]:
         raise CheckpointError(
             "the data are no longer those the run began with",
             given=recipe.data.source,
             next_step="bring the old data back, or fit again",
         )
-    clock = Clock(recipe.training.budget, spent=_spent(record))
-    return carry_out(place, prepared, recipe, clock, talk)
+    clock = Clock(recipe.training.budget, spent=folders.seconds_spent(place))
+    return _carry_out(place, prepared, recipe, clock, talk)
+
+
+def _carry_out(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk) -> Run:
+    """Fit, measure on the test part once, package and report."""
+    if recipe.model.name:
+        reserve = ending.seconds(prepared)
+        fitted = fitting.fit_model(prepared, recipe, place, talk, seconds=clock.left(reserve))
+    else:
+        fitted = climb(place, prepared, recipe, clock, talk).fitted
+    folders.cut_after(place, "winner" if not recipe.model.name else "end")
+    with RecordWriter(place / folders.RECORD) as record:
+        ending.measure_and_keep(place, prepared, fitted, record, talk)
+        record.write("done", reason=fitted.reason, seconds=clock.spent)
+        record.flush(durable=True)
+    ending.write_report(place)
+    return replace(Run.read(place), reason=fitted.reason)

@@ -1,0 +1,79 @@
+"""Measure the model of a run again: on its own test part, or on another source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gradatim import package
+from gradatim.core.recipe import Recipe
+from gradatim.core.talk import Talk
+from gradatim.data.dataset import Prepared, Split
+from gradatim.data.preparation import prepare, prepare_for
+from gradatim.errors import DataError, PackageError
+from gradatim.experiments import ending, fitting
+from gradatim.experiments import folder as folders
+
+
+def evaluate_run(
+    run: Path, source: str | None, target: str | None, data_dir: str | None, talk: Talk
+) -> dict[str, Any]:
+    """Return the fields of a ``test`` event for the run's own test part, or for another source."""
+    place = folders.find(run)
+    if not (place / folders.MODEL).exists():
+        raise PackageError(
+            "this run has no model yet", given=place, next_step=f"gradatim resume {place}"
+        )
+    model = package.load(place)
+    recipe = _recipe_of_model(place)
+    if source is None:
+        prepared = _own_data(place, recipe, talk)
+    else:
+        prepared = _other_data(model, recipe, source, target, data_dir, talk)
+    if not len(prepared.split.test):
+        raise DataError(
+            "this run has no test part",
+            given=place,
+            next_step=f"name a source to measure it on: gradatim evaluate {place} SOURCE",
+        )
+    result = fitting.measure_on(prepared, recipe, model.module, "test")
+    return {
+        "run": str(place),
+        "model": model.name,
+        "source": source or recipe.data.source,
+        **ending.test_event(prepared, result),
+    }
+
+
+def _recipe_of_model(place: Path) -> Recipe:
+    """Return the recipe of the model that is kept: of the winner of a ladder, or the run's own."""
+    winner = folders.read_record(place).last("winner")
+    if winner is None:
+        return folders.read_recipe(place)
+    rung = next(place.glob(f"rungs/{winner['rung']:02d}-*"))
+    return folders.read_recipe(rung)
+
+
+def _own_data(place: Path, recipe: Recipe, talk: Talk) -> Prepared:
+    split = Split.from_dict(json.loads((place / folders.SPLIT).read_text(encoding="utf-8")))
+    prepared, _ = prepare(folders.read_recipe(place), talk=talk, split=split)
+    return prepared
+
+
+def _other_data(
+    model: package.Model,
+    recipe: Recipe,
+    source: str,
+    target: str | None,
+    data_dir: str | None,
+    talk: Talk,
+) -> Prepared:
+    """Return another source as the model sees it."""
+    values = {
+        "data.source": source,
+        "data.folder": data_dir,
+        "data.target": target or recipe.data.target,
+    }
+    other = Recipe().with_values({key: value for key, value in values.items() if value})
+    return prepare_for(model.spec, model.preprocessing, other, talk=talk)

@@ -1,0 +1,313 @@
+"""One model, from its recipe to its best weights, measured on the validation samples.
+
+Models that can be solved are solved; the others are descended by the loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from gradatim import models, training
+from gradatim.core.duration import write_seconds
+from gradatim.core.recipe import Recipe, fingerprint
+from gradatim.core.record import RecordWriter
+from gradatim.core.talk import Talk
+from gradatim.data.augment import Augmentation
+from gradatim.data.batches import Batches
+from gradatim.data.dataset import Part, Prepared
+from gradatim.data.split import limited
+from gradatim.experiments import defaults
+from gradatim.experiments import folder as folders
+from gradatim.experiments.measure import Measured, measured
+from gradatim.training import machine
+
+EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
+TRIED_STEPS = 4  # training steps by which a deep net is timed
+TRIED = 64  # validation samples by which the comparison with all neighbours is timed
+LEAST_NEIGHBOURS = 1000  # training samples that nearest neighbours keep however small the budget
+
+
+class Solved(Protocol):
+    """A model that is computed from the samples, not descended."""
+
+    def solve(self, batches: Any, *arguments: Any) -> dict[str, float]:
+        """Take the samples in; return what was found."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model with its best weights.
+
+    Attributes:
+        name: of the model.
+        model: on the processor or device it was fitted on.
+        recipe: with every choice made.
+        reason: ``finished``, ``early-stopping``, ``interrupted``, ``non-finite``.
+        seconds: the fitting took.
+        parameters: numbers that were learnt; for neighbours, the numbers that are kept.
+        measured: on the validation samples.
+        note: what the user should know of this fit.
+    """
+
+    name: str
+    model: nn.Module
+    recipe: Recipe
+    reason: str
+    seconds: float
+    parameters: int
+    measured: Measured
+    note: str = ""
+
+    def differences(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the dotted keys in which this recipe differs from another."""
+        return _different(fingerprint(self.recipe), fingerprint(recipe))
+
+
+def fit_model(
+    prepared: Prepared, recipe: Recipe, place: Path, talk: Talk, *, seconds: float | None
+) -> Fitted:
+    """Fit the recipe's model; go on where an earlier process stopped in the same folder.
+
+    Args:
+        prepared: the data.
+        recipe: names the model; what it leaves open is chosen.
+        place: run folder of this model.
+        talk: where progress goes.
+        seconds: how long this may take; None: the recipe's epochs say.
+    """
+    recipe = settle(prepared, recipe)
+    model = build(prepared, recipe)
+    recipe = machine.resolve(recipe, model)
+    folders.write_recipe(place, recipe)
+    if getattr(model, "solved", False):
+        return _solve(prepared, recipe, model, place, talk, seconds)
+    return _descend(prepared, recipe, model, place, talk, seconds)
+
+
+def settle(prepared: Prepared, recipe: Recipe) -> Recipe:
+    """Return the recipe with the choices that follow from model and data made."""
+    model = str(recipe.model.name)
+    return defaults.settle(recipe, prepared.spec, len(prepared.split.train), model)
+
+
+def build(prepared: Prepared, recipe: Recipe) -> nn.Module:
+    """Build the model; its first weights are a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return models.build(str(recipe.model.name), prepared.spec, recipe.model.options)
+
+
+def batches(prepared: Prepared, recipe: Recipe, part: Part | np.ndarray) -> Batches:
+    """Return the batches of a part in order and unchanged, for measuring."""
+    return Batches(
+        prepared,
+        part,
+        batch_size=EVALUATION_BATCH,
+        shuffle=False,
+        layout=recipe.machine.layout or "contiguous",
+    )
+
+
+def measure_on(
+    prepared: Prepared, recipe: Recipe, model: nn.Module, part: Part | np.ndarray
+) -> Measured:
+    """Measure a model on one part of the data."""
+    evaluation = training.evaluate(
+        model,
+        batches(prepared, recipe, part),
+        spec=prepared.spec,
+        loss=None,
+        machine=recipe.machine,
+        unscale=(prepared.preprocessing.target_mean, prepared.preprocessing.target_std),
+    )
+    return measured(evaluation, prepared.spec)
+
+
+def _descend(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: nn.Module,
+    place: Path,
+    talk: Talk,
+    seconds: float | None,
+) -> Fitted:
+    train = _training_batches(prepared, recipe)
+    validation = batches(prepared, recipe, "validation")
+    trained = training.train(
+        model,
+        train,
+        validation=validation if validation.samples else None,
+        recipe=recipe,
+        spec=prepared.spec,
+        folder=place,
+        resume=True,
+        talk=talk,
+        seconds=seconds if recipe.training.plan is None else None,
+        unscale=(prepared.preprocessing.target_mean, prepared.preprocessing.target_std),
+        class_counts=class_counts(prepared),
+        facts=data_facts(prepared, recipe),
+    )
+    folders.write_recipe(place, trained.recipe)
+    return Fitted(
+        name=str(recipe.model.name),
+        model=trained.model,
+        recipe=trained.recipe,
+        reason=trained.reason,
+        seconds=trained.seconds,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        measured=measure_on(prepared, recipe, model, "validation"),
+    )
+
+
+def _training_batches(prepared: Prepared, recipe: Recipe) -> Batches:
+    return Batches(
+        prepared,
+        "train",
+        batch_size=int(recipe.data.batch_size or 32),
+        seed=recipe.seed,
+        augmentation=Augmentation.from_recipe(recipe.data),
+        shuffle=True,
+        layout=recipe.machine.layout or "contiguous",
+    )
+
+
+def _solve(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: nn.Module,
+    place: Path,
+    talk: Talk,
+    seconds: float | None,
+) -> Fitted:
+    """Solve the model from the training samples; nothing of it needs a checkpoint."""
+    began = time.monotonic()
+    solved = cast(Solved, model)
+    validation = batches(prepared, recipe, "validation")
+    name = str(recipe.model.name)
+    train, note = prepared.split.train, ""
+    if name == "knn" and seconds is not None:
+        recipe = _neighbours_that_fit(prepared, recipe, model, seconds)
+    if recipe.data.limit is not None and recipe.data.limit < len(train):
+        spec, limit = prepared.spec, recipe.data.limit
+        note = f"{limit:,} of {len(train):,} training samples; {recipe.reasons['data.limit']}"
+        train = limited(prepared.split, prepared.targets, spec.classes, limit, recipe.seed).train
+    with talk.track(f"solving {name}", 1) as bar:
+        samples = batches(prepared, recipe, train)
+        with machine.at_work(machine.Place.of(recipe.machine, model), recipe.machine.threads):
+            facts = solved.solve(samples, validation) if name == "knn" else solved.solve(samples)
+        bar.update(1)
+    spent = time.monotonic() - began
+    with RecordWriter(place / folders.RECORD, length=0) as record:
+        record.write(
+            "run",
+            **data_facts(prepared, recipe),
+            model=name,
+            options=dict(getattr(model, "options", {})),
+            parameters=_count(model),
+            machine=machine.describe(),
+        )
+        record.write("end", reason="finished", epoch=1, step=0, seconds=spent, solved=facts)
+    folders.write_recipe(place, recipe)
+    return Fitted(
+        name=name,
+        model=model,
+        recipe=recipe,
+        reason="finished",
+        seconds=spent,
+        parameters=_count(model),
+        measured=measure_on(prepared, recipe, model, "validation"),
+        note=note,
+    )
+
+
+def _neighbours_that_fit(
+    prepared: Prepared, recipe: Recipe, model: nn.Module, seconds: float
+) -> Recipe:
+    """Return the recipe with as many training samples as can be compared within the time.
+
+    A few comparisons are timed; each is needed twice: to choose k, and to measure.
+    """
+    train, validation = prepared.split.train, prepared.split.validation
+    if recipe.data.limit or len(validation) <= TRIED or len(train) <= LEAST_NEIGHBOURS:
+        return recipe
+    cast(Solved, model).solve(batches(prepared, recipe, train), None)
+    began = time.monotonic()
+    measure_on(prepared, recipe, model, validation[:TRIED])
+    needed = 2 * (time.monotonic() - began) * len(validation) / TRIED
+    kept = max(LEAST_NEIGHBOURS, int(len(train) * seconds / needed))
+    if kept >= len(train):
+        return recipe
+    reason = f"comparing with all {len(train):,} samples would take {write_seconds(needed)}"
+    return recipe.with_values({"data.limit": kept}, reason)
+
+
+def seconds_per_step(prepared: Prepared, recipe: Recipe) -> float:
+    """Return the time of one training step of the recipe's model, tried on a throw-away copy."""
+    recipe = settle(prepared, recipe)
+    model = build(prepared, recipe)
+    recipe = machine.resolve(recipe, model)
+    place = machine.Place.of(recipe.machine, model)
+    times = []
+    with machine.at_work(place, recipe.machine.threads):
+        place.settle(model)
+        for batch in itertools.islice(_training_batches(prepared, recipe).epoch(0), TRIED_STEPS):
+            began = time.monotonic()
+            inputs, _ = place.bring(batch)
+            with place.autocast():
+                loss = model(inputs).float().square().mean()
+            loss.backward()
+            times.append(time.monotonic() - began)
+    return min(times)
+
+
+def _count(model: nn.Module) -> int:
+    """Return the numbers a model holds: parameters, or the samples that neighbours keep."""
+    return sum(tensor.numel() for tensor in model.state_dict().values())
+
+
+def class_counts(prepared: Prepared) -> list[int] | None:
+    """Return the training samples of each class; None for a regression."""
+    if prepared.spec.task == "regression":
+        return None
+    targets = prepared.targets[prepared.split.train]
+    counts: list[int] = np.bincount(targets, minlength=len(prepared.spec.classes)).tolist()
+    return counts
+
+
+def data_facts(prepared: Prepared, recipe: Recipe) -> dict[str, Any]:
+    """Return what the Record's ``run`` event says about the data."""
+    spec = prepared.spec
+    return {
+        "name": folders.short_name(recipe.data.source),
+        "source": recipe.data.source,
+        "task": spec.task,
+        "kind": spec.kind,
+        "classes": list(spec.classes),
+        "target": spec.target,
+        "unit": spec.unit,
+        "samples": {
+            part: len(prepared.split.part(part)) for part in ("train", "validation", "test")
+        },
+        "seed": recipe.seed,
+    }
+
+
+def _different(
+    one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = ""
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in one.items():
+        if isinstance(value, Mapping):
+            found |= _different(value, other.get(key, {}), f"{prefix}{key}.")
+        elif value != other.get(key) and key not in ("version", "rungs"):
+            found[f"{prefix}{key}"] = value
+    return found
