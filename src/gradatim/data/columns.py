@@ -324,12 +324,9 @@ def _days(dates: pl.Series) -> pl.Series:
 
 
 def _learn_categories(column: Column, values: pl.Series, missing: bool) -> Column:
-    counts = (
-        values.drop_nulls()
-        .value_counts(name="count")
-        .sort("count", column.name, descending=[True, False])
-    )
-    names = counts[column.name].to_list()
+    counts = values.drop_nulls().rename("value").value_counts(name="rows")
+    counts = counts.sort("rows", "value", descending=[True, False])
+    names = counts["value"].to_list()
     return replace(
         column,
         categories=tuple(names[:MOST_CATEGORIES]),

@@ -30,6 +30,9 @@ WEAKEST = 0.7
 of labels flipped: at 0.93 (digits) 96 % of those listed were flipped ones, at 0.78
 (Fashion-MNIST) 58 %, at 0.32 (CIFAR-10) 17 %."""
 
+HALVED = 0.5
+"""Of the errors of always answering the largest class it may make at most this share."""
+
 SURE = 0.8
 """Least probability of the suggested class of a listed sample ..."""
 
@@ -82,7 +85,8 @@ def find_label_errors(
         if len(chosen) == len(targets)
         else f"{len(chosen):,} of {len(targets):,} samples"
     )
-    if right < WEAKEST:
+    majority = float(np.bincount(kept).max() / len(kept))
+    if right < WEAKEST or 1 - right > HALVED * (1 - majority):
         return Doubts(
             (),
             f"label errors not looked for: {NEIGHBOURS} nearest neighbours are right on only "

@@ -44,11 +44,12 @@ class Targets:
         return np.asarray(none)
 
 
-def decide(series: pl.Series, task: str | None = None) -> Targets:
+def decide(series: pl.Series, task: str | None = None, *, lone: bool = False) -> Targets:
     """Return the targets that a column holds.
 
     Text, truth values and few different whole numbers are classes; other numbers are a
-    regression; ``task`` overrides this.
+    regression; ``task`` overrides this. With ``lone``, classes may have one sample each: enough to
+    measure a model, not to learn one.
 
     Raises:
         ColumnError: the column cannot be predicted, or not as the task asked for.
@@ -61,17 +62,17 @@ def decide(series: pl.Series, task: str | None = None) -> Targets:
             next_step="choose a column of numbers, texts or truth values",
         )
     if kind == pl.Boolean:
-        return _text_targets(series.cast(pl.String), "it holds truth values", task)
+        return _text_targets(series.cast(pl.String), "it holds truth values", task, lone)
     if kind.is_numeric() or kind == pl.Duration:
-        return _number_targets(numbers(series), task)
+        return _number_targets(numbers(series), task, lone)
     text = text_of(series)
     decimal, share = decimal_sign(text)
     if share >= READABLE_SHARE and not text.str.contains(r"^0\d+$").any():
-        return _number_targets(numbers(text, decimal), task)
-    return _text_targets(text, "it holds text", task)
+        return _number_targets(numbers(text, decimal), task, lone)
+    return _text_targets(text, "it holds text", task, lone)
 
 
-def _text_targets(text: pl.Series, why: str, task: str | None) -> Targets:
+def _text_targets(text: pl.Series, why: str, task: str | None, lone: bool) -> Targets:
     if task == "regression":
         raise ColumnError(
             "regression needs a column of numbers, and this one is not",
@@ -79,7 +80,7 @@ def _text_targets(text: pl.Series, why: str, task: str | None) -> Targets:
             next_step="leave the task out, or choose a column of numbers",
         )
     classes = text.drop_nulls().unique().sort().to_list()
-    _refuse_too_many(text, len(classes))
+    _refuse_too_many(text, 0 if lone else len(classes))
     by_case: dict[str, list[str]] = {}
     for label in classes:
         by_case.setdefault(label.casefold(), []).append(label)
@@ -88,25 +89,21 @@ def _text_targets(text: pl.Series, why: str, task: str | None) -> Targets:
         for alike in by_case.values()
         if len(alike) > 1
     ]
-    reason = f"{text.name} is predicted as a class because {why}"
+    reason = f"the column {text.name!r} is predicted as a class because {why}"
     return _classes(text, classes, classes, reason, notes)
 
 
-def _number_targets(values: pl.Series, task: str | None) -> Targets:
+def _number_targets(values: pl.Series, task: str | None, lone: bool) -> Targets:
     present = values.drop_nulls()
     distinct = present.n_unique()
     whole = bool((present == present.floor()).all())
     few = distinct <= min(MOST_CLASSES, present.len() / LEAST_PER_CLASS)
     if task == "classification" or (task is None and whole and few):
-        _refuse_too_many(values, distinct)
+        _refuse_too_many(values, 0 if lone else distinct)
         levels = present.unique().sort().to_list()
         names = [f"{level:.0f}" if level == int(level) else repr(level) for level in levels]
-        reason = (
-            f"{values.name} is predicted as a class as asked for"
-            if task
-            else f"{values.name} is predicted as a class because it holds only {distinct} "
-            "different whole numbers"
-        )
+        why = "as asked for" if task else f"because it holds only {distinct} whole numbers"
+        reason = f"the column {values.name!r} is predicted as a class {why}"
         return _classes(values, levels, names, reason, [])
     why = (
         "as asked for"
@@ -118,7 +115,7 @@ def _number_targets(values: pl.Series, task: str | None) -> Targets:
         "regression",
         (),
         values.fill_null(float("nan")).to_numpy().astype(np.float32),
-        f"{values.name} is predicted as a number {why}",
+        f"the column {values.name!r} is predicted as a number {why}",
     )
 
 

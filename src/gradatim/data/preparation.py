@@ -1,0 +1,491 @@
+"""From a source to a data set ready to be learnt from.
+
+::
+
+    source -> raw -> audit and store -> split -> statistics of the training part -> prepared
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gradatim.core.recipe import DataRecipe, Recipe
+from gradatim.core.spec import Spec
+from gradatim.core.talk import SILENCE, Talk
+from gradatim.data import statistics
+from gradatim.data.arrays import gather_arrays
+from gradatim.data.audit import Audit, LabelError, Rejection, count_classes
+from gradatim.data.dataset import PARTS, Prepared, Split
+from gradatim.data.gathered import (
+    Gathered,
+    check_targets,
+    counted_parts,
+    fingerprint,
+    listed,
+    sentence,
+)
+from gradatim.data.preprocessing import Preprocessing
+from gradatim.data.raw import RawArrays, RawImages, RawTable
+from gradatim.data.sources import Request, find
+from gradatim.data.split import draw, limited
+from gradatim.errors import DataError, UsageError
+
+
+def prepare(
+    recipe: Recipe,
+    *,
+    talk: Talk = SILENCE,
+    cache: Path | None = None,
+    split: Split | None = None,
+) -> tuple[Prepared, Recipe]:
+    """Read, audit, split and measure a source, so that models can learn from it.
+
+    Args:
+        recipe: its ``data`` section and ``seed`` are used.
+        talk: where progress and warnings go.
+        cache: the cache folder; that of the platform when None.
+        split: the parts of an earlier run; then nothing is drawn, and label errors, which that
+            run's audit lists, are not looked for again.
+
+    Returns:
+        the data set, and the recipe with size, shape policy, channels, target and task filled in
+        where they were open, with the reasons.
+
+    Raises:
+        UsageError: the recipe asks for what these data cannot be.
+        DataError: the source cannot be used; the message says why and what to do.
+    """
+    gathered = gather(recipe, talk, cache)
+    recipe = _resolved(recipe, gathered)
+    if split is None:
+        gathered, split = _split(gathered, recipe)
+        gathered = _with_label_errors(gathered, talk, recipe.seed)
+    else:
+        _check_split(split, gathered)
+    gathered = _count_parts(gathered, split)
+    preprocessing, inputs, gathered = _preprocess(gathered, split)
+    targets = gathered.targets
+    if gathered.task == "regression":
+        values = targets[split.train].astype(np.float64)
+        preprocessing = replace(
+            preprocessing,
+            target_mean=float(values.mean()),
+            target_std=float(values.std()) or 1.0,
+        )
+    for warning in gathered.audit.warnings:
+        talk.warn(warning)
+    prepared = Prepared(
+        spec=_spec(gathered, inputs, preprocessing),
+        inputs=inputs,
+        targets=targets,
+        names=gathered.names,
+        split=split,
+        preprocessing=preprocessing,
+        audit=gathered.audit,
+        key=gathered.key,
+    )
+    return prepared, recipe
+
+
+def audit_source(recipe: Recipe, *, talk: Talk = SILENCE, cache: Path | None = None) -> Audit:
+    """Say what is in a source and what is wrong with it; nothing is split.
+
+    Raises:
+        UsageError, DataError: as ``prepare``.
+    """
+    gathered = gather(recipe, talk, cache)
+    return _with_label_errors(gathered, talk, recipe.seed).audit
+
+
+def prepare_for(
+    spec: Spec,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    *,
+    talk: Talk = SILENCE,
+    cache: Path | None = None,
+) -> Prepared:
+    """Bring a source into the form a trained model takes, to measure the model on it.
+
+    The samples are those of the source's test part where it has one, else all; they are the
+    ``test`` part of what is returned. Classes get the model's indices.
+
+    Args:
+        spec: what the model takes and answers.
+        preprocessing: how it was trained to see its inputs.
+        recipe: ``data.source``, and ``data.target`` for a table.
+        talk: where progress and warnings go.
+        cache: the cache folder; that of the platform when None.
+
+    Raises:
+        DataError: the source is of another kind, or has classes the model does not know.
+    """
+    data = replace(recipe.data, task=None)
+    if preprocessing.kind == "image":
+        size, channels = preprocessing.size, preprocessing.channels
+        data = replace(data, size=size, shape=preprocessing.shape, channels=channels)
+    raw_task: Any = spec.task
+    gathered = gather(replace(recipe, data=replace(data, task=raw_task)), talk, cache, lone=True)
+    _check_fits(gathered, spec, preprocessing)
+    inputs = gathered.inputs
+    if gathered.frame is not None:
+        inputs = preprocessing.read_frame(gathered.frame, talk)
+    elif gathered.kind == "vector" and gathered.features and preprocessing.features:
+        inputs = _in_order(gathered, preprocessing.features)
+    assert inputs is not None
+    targets = gathered.targets
+    if spec.task == "classification":
+        targets = _renumbered(gathered, spec.classes)
+    chosen = np.flatnonzero(gathered.parts == "test")
+    origin = "the source's test part"
+    if len(chosen) == 0:
+        chosen, origin = np.arange(len(targets)), "all samples of the source"
+    none = np.empty(0, np.int64)
+    return Prepared(
+        spec=spec,
+        inputs=inputs,
+        targets=targets,
+        names=gathered.names,
+        split=Split(train=none, validation=none, test=chosen, origin=origin),
+        preprocessing=preprocessing,
+        audit=gathered.audit,
+        key=gathered.key,
+    )
+
+
+def gather(
+    recipe: Recipe, talk: Talk = SILENCE, cache: Path | None = None, *, lone: bool = False
+) -> Gathered:
+    """Read and audit every sample of the recipe's source.
+
+    Args:
+        recipe: its ``data`` section is used.
+        talk: where progress goes.
+        cache: the cache folder; that of the platform when None.
+        lone: whether one class or one value is enough (to measure, not to learn).
+    """
+    data = recipe.data
+    if not data.source:
+        raise UsageError(
+            "no source was named",
+            next_step="give a name (`gradatim names sources`), a folder, a table or an .npz file",
+        )
+    if Path(data.source).is_dir() and Path(data.source).name == data.source:
+        _say_which(data.source, talk)
+    begun = time.perf_counter()
+    folder = Path(data.folder).expanduser() if data.folder else None
+    request = Request(data.source, data.target, data.task, folder, cache, talk)
+    raw = find(data.source)(request)
+    if isinstance(raw, RawImages):
+        gathered = _gather_images(raw, data, talk, cache, lone)
+    elif isinstance(raw, RawArrays):
+        gathered = gather_arrays(raw, data, talk)
+    elif isinstance(raw, RawTable):
+        from gradatim.data.tables import gather_table
+
+        gathered = gather_table(raw, data, lone=lone)
+    if not lone:
+        check_targets(gathered.name, gathered.targets, gathered.classes)
+    if gathered.audit.seconds == 0 and gathered.kind != "image":
+        seconds = time.perf_counter() - begun
+        gathered = replace(gathered, audit=replace(gathered.audit, seconds=seconds))
+    return gathered
+
+
+def _say_which(source: str, talk: Talk) -> None:
+    from gradatim.data.sources import SOURCES
+
+    if source in SOURCES:
+        talk.warn(
+            f"{source} is read as the data set of that name; for the folder, write ./{source}"
+        )
+
+
+def _gather_images(
+    raw: RawImages, data: DataRecipe, talk: Talk, cache: Path | None, lone: bool
+) -> Gathered:
+    """Decode and store image files; labels of a table may be numbers."""
+    from gradatim.data.images import prepare_images
+
+    if data.target is not None and not raw.target:
+        raise UsageError(
+            f"a target column is for tables; the classes of {raw.name} are its sub-folders",
+            given=data.target,
+            next_step="leave the target out",
+        )
+    task, reason = _task_of_labels(raw, data)
+    found = prepare_images(
+        raw,
+        size=data.size,
+        shape=data.shape,
+        channels=data.channels,
+        task="regression" if lone else task,  # which asks for no second class
+        talk=talk,
+        cache=cache,
+    )
+    classes = tuple(sorted(set(found.labels))) if task == "classification" else ()
+    if classes:
+        index = {name: number for number, name in enumerate(classes)}
+        targets = np.array([index[label] for label in found.labels], dtype=np.int64)
+    else:
+        targets = np.array([float(label) for label in found.labels], dtype=np.float32)
+    parts = np.array(found.parts, dtype=object)
+    policy = found.policy
+    values = {"size": policy.size, "shape": policy.shape, "channels": policy.channels}
+    choices: dict[str, tuple[object, str]] = {
+        f"data.{key}": (value, found.reasons.get(f"data.{key}", ""))
+        for key, value in values.items()
+    }
+    if raw.target:
+        choices["data.target"] = (raw.target, f"the column {raw.target!r} holds the labels")
+    choices["data.task"] = (task, reason)
+    return Gathered(
+        name=raw.name,
+        kind="image",
+        targets=targets,
+        classes=classes,
+        names=found.names,
+        groups=found.groups,
+        parts=parts,
+        audit=found.audit,
+        key=fingerprint(found.key, targets, *classes, *(part or "" for part in parts)),
+        inputs=found.inputs,
+        policy=policy,
+        target=raw.target,
+        choices=choices,
+    )
+
+
+def _task_of_labels(
+    raw: RawImages, data: DataRecipe
+) -> tuple[Literal["classification", "regression"], str]:
+    """Return the task: sub-folders are classes; a column of labels is decided by its values."""
+    import polars as pl
+
+    from gradatim.data.targets import decide
+
+    if not raw.target and data.task != "regression":
+        return "classification", "the sub-folders are classes"
+    decided = decide(pl.Series(raw.target or "folder", list(raw.labels)), data.task)
+    return decided.task, decided.reason
+
+
+def _resolved(recipe: Recipe, gathered: Gathered) -> Recipe:
+    """Fill in what the recipe left open, with the reasons."""
+    choices = {"data.task": (gathered.task, "as the source says"), **gathered.choices}
+    for key, (value, reason) in choices.items():
+        recipe = recipe.filled({key: value}, reason)
+    return recipe
+
+
+def _split(gathered: Gathered, recipe: Recipe) -> tuple[Gathered, Split]:
+    """Split the samples, and write into the audit what that left out."""
+    drawn = draw(
+        gathered.targets,
+        classes=gathered.classes,
+        groups=gathered.groups,
+        given=gathered.parts,
+        seed=recipe.seed,
+        validation_share=recipe.data.validation_share,
+        test_share=recipe.data.test_share,
+    )
+    split, audit = drawn.split, gathered.audit
+    if recipe.data.limit is not None:
+        split = limited(split, gathered.targets, gathered.classes, recipe.data.limit, recipe.seed)
+    left_out = [Rejection(gathered.names[index], reason) for index, reason in drawn.left_out]
+    audit = replace(
+        audit,
+        rejected=(*audit.rejected, *left_out),
+        warnings=(*audit.warnings, *(sentence(note) for note in drawn.notes)),
+    )
+    return replace(gathered, audit=audit), split
+
+
+def _count_parts(gathered: Gathered, split: Split) -> Gathered:
+    """Write into the audit how the parts look."""
+    part_of = np.full(len(gathered.targets), None, dtype=object)
+    for name in PARTS:
+        part_of[split.part(name)] = name
+    used = np.flatnonzero(part_of)
+    labels, parts, columns = counted_parts(gathered.targets[used], gathered.classes, part_of[used])
+    audit = replace(
+        gathered.audit,
+        samples=len(used),
+        class_counts=count_classes(labels, parts, columns),
+        notes=(*gathered.audit.notes, f"Split: {split.origin}."),
+    )
+    return replace(gathered, audit=audit)
+
+
+def _check_split(split: Split, gathered: Gathered) -> None:
+    indices = np.concatenate([split.part(name) for name in PARTS])
+    if len(np.unique(indices)) != len(indices):
+        raise DataError("the parts of the split overlap", given=gathered.name)
+    if len(indices) and not 0 <= indices.min() <= indices.max() < len(gathered.targets):
+        raise DataError(
+            f"the split names sample {indices.max():,}, but the source has "
+            f"{len(gathered.targets):,}",
+            given=gathered.name,
+            next_step="the data are not those the split was made for; fit again",
+        )
+
+
+def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
+    """Look for likely label errors and write them into the audit."""
+    if not gathered.classes:
+        return gathered
+    from gradatim.data.label_errors import find_label_errors
+
+    everything = np.arange(len(gathered.targets))
+    preprocessing, inputs, _ = _preprocess(gathered, Split(everything, everything, everything))
+    if gathered.kind != "image":
+        inputs = preprocessing.normalise(inputs)
+    with talk.track("looking for label errors", 1) as bar:
+        doubts = find_label_errors(inputs, gathered.targets, gathered.classes, seed)
+        bar.update(1)
+    errors = tuple(
+        LabelError(
+            gathered.names[doubt.index],
+            gathered.classes[gathered.targets[doubt.index]],
+            gathered.classes[doubt.suggested],
+            doubt.probability,
+        )
+        for doubt in doubts.found
+    )
+    audit = replace(
+        gathered.audit, label_errors=errors, notes=(*gathered.audit.notes, sentence(doubts.note))
+    )
+    return replace(gathered, audit=audit)
+
+
+def _preprocess(gathered: Gathered, split: Split) -> tuple[Preprocessing, np.ndarray, Gathered]:
+    """Learn from the training rows how inputs become model inputs.
+
+    Returns:
+        the preprocessing, the stored inputs, and what was gathered with the audit completed.
+    """
+    if gathered.frame is not None:
+        return _preprocess_table(gathered, split)
+    inputs = gathered.inputs
+    assert inputs is not None
+    if gathered.policy is not None:
+        mean, std = statistics.of_images(inputs, split.train)
+        policy = gathered.policy
+        preprocessing = Preprocessing(
+            "image",
+            mean,
+            std,
+            size=policy.size,
+            channels=policy.channels,
+            shape=policy.shape,
+            pixel_range=gathered.pixel_range,
+        )
+    else:
+        mean, std = statistics.of_vectors(inputs, split.train)
+        preprocessing = Preprocessing("vector", mean, std, features=gathered.features)
+    return preprocessing, inputs, gathered
+
+
+def _preprocess_table(
+    gathered: Gathered, split: Split
+) -> tuple[Preprocessing, np.ndarray, Gathered]:
+    from gradatim.data.columns import encode, learn
+
+    frame = gathered.frame
+    assert frame is not None
+    columns, constant = learn(gathered.columns, frame[split.train])
+    if not columns:
+        raise DataError(
+            f"no column can be learnt from: {listed([f'{n} ({why})' for n, why in constant])}",
+            given=gathered.name,
+        )
+    inputs = encode(columns, frame)
+    mean, std = statistics.of_vectors(inputs, split.train)
+    notes = tuple(f"Column {name!r} is left out: {why}." for name, why in constant)
+    audit = replace(gathered.audit, notes=(*gathered.audit.notes, *notes), shape=(inputs.shape[1],))
+    preprocessing = Preprocessing("table", mean, std, columns=columns)
+    return preprocessing, inputs, replace(gathered, audit=audit)
+
+
+def _spec(gathered: Gathered, inputs: np.ndarray, preprocessing: Preprocessing) -> Spec:
+    if gathered.kind == "image":
+        _, height, width, channels = inputs.shape
+        shape: tuple[int, ...] = (channels, height, width)
+    else:
+        shape = inputs.shape[1:]
+    features = gathered.features
+    if preprocessing.columns:
+        features = sum((column.features for column in preprocessing.columns), ())
+    return Spec(
+        task=gathered.task,
+        kind="image" if gathered.kind == "image" else "vector",
+        shape=shape,
+        classes=gathered.classes,
+        features=features,
+        target=gathered.target,
+        unit=gathered.unit,
+    )
+
+
+def _check_fits(gathered: Gathered, spec: Spec, preprocessing: Preprocessing) -> None:
+    """Refuse a source whose samples are of another kind than the model takes."""
+    same = gathered.kind == preprocessing.kind
+    if not same and not (gathered.kind == "table" and preprocessing.kind == "vector"):
+        raise DataError(
+            f"the model takes {_PLURAL[preprocessing.kind]}, this source holds "
+            f"{_PLURAL[gathered.kind]}",
+            given=gathered.name,
+        )
+    if gathered.task != spec.task:
+        raise DataError(
+            f"the model is a {spec.task}, this source a {gathered.task}", given=gathered.name
+        )
+    if gathered.inputs is not None and gathered.kind == "vector":
+        width = gathered.inputs.shape[1]
+        if width != spec.size:
+            raise DataError(
+                f"the model takes {spec.size} features, this source has {width}",
+                given=gathered.name,
+            )
+
+
+_PLURAL = {"image": "images", "vector": "vectors", "table": "rows of a table"}
+
+
+def _in_order(gathered: Gathered, features: Sequence[str]) -> np.ndarray:
+    """Return the vectors with their features in the model's order."""
+    assert gathered.inputs is not None
+    if set(features) != set(gathered.features):
+        raise DataError(
+            "the features are not those the model learnt from",
+            given=listed(sorted(set(gathered.features) - set(features))),
+            next_step=f"it learnt from: {listed(list(features))}",
+        )
+    order = [gathered.features.index(name) for name in features]
+    return gathered.inputs[:, order]
+
+
+def _renumbered(gathered: Gathered, classes: Sequence[str]) -> np.ndarray:
+    """Return the targets as indices into the model's classes."""
+    unknown = [
+        name
+        for number, name in enumerate(gathered.classes)
+        if name not in classes and (gathered.targets == number).any()
+    ]
+    if unknown:
+        raise DataError(
+            f"the source has classes the model does not know: {listed(unknown)}",
+            given=gathered.name,
+            allowed=list(classes),
+        )
+    index = np.array(
+        [classes.index(name) if name in classes else -1 for name in gathered.classes], np.int64
+    )
+    numbers: np.ndarray = index[gathered.targets]
+    return numbers
