@@ -141,7 +141,7 @@ def measured(truth, predicted, probability, classes):
         "low": interval["low"],
         "high": interval["high"],
         "loss": 0.071,
-        "baseline": {"accuracy": float(np.bincount(truth, minlength=k).max() / len(truth))},
+        "baseline": float(np.bincount(truth, minlength=k).max() / len(truth)),
         "per_class": per_class,
         "confusion": confusion.tolist(),
         "calibration": {"error": float(error), "bins": bins},
@@ -420,8 +420,10 @@ def regression_ladder(folder: Path) -> Path:
         writer.write("winner", rung=4, model="mlp", reason="the best validation R²")
         writer.write(
             "test", samples=150, metric="r2", value=0.79, low=0.71, high=0.85, loss=0.21,
-            baseline={"r2": -0.002},
-            regression={"r2": 0.79, "mae": 21_400.0, "rmse": 30_250.0},
+            baseline=-0.002,
+            regression={"r2": 0.79, "mae": 21_400.0, "rmse": 30_250.0,
+                        "intervals": {"r2": [0.71, 0.85], "mae": [18_900.0, 24_100.0],
+                                      "rmse": [26_000.0, 34_800.0]}},
         )  # fmt: skip
         writer.write("done", reason="finished", seconds=8.0)
     draw = np.random.default_rng(2)

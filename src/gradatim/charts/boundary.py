@@ -12,6 +12,8 @@ from gradatim.core.page import Chart
 
 LEVELS = 6
 """Shades of certainty; neighbours on a row with the same shade are drawn as one."""
+POINTS = 800
+"""Points drawn at most, evenly taken."""
 
 
 def chart(boundary: Mapping[str, Any]) -> Chart:
@@ -42,13 +44,14 @@ def chart(boundary: Mapping[str, Any]) -> Chart:
             boundary["winner"][line], boundary["probability"][line], len(classes)
         )
     ]
+    every = max(1, -(-len(boundary["points"]) // POINTS))
     points = [
         {
             "x": float(f"{point[0]:.4g}"),
             "y": float(f"{point[1]:.4g}"),
             "class": classes[int(point[2])],
         }
-        for point in boundary["points"]
+        for point in boundary["points"][::every]
     ]
     x = theme.quantity(
         "x",
@@ -100,8 +103,9 @@ def chart(boundary: Mapping[str, Any]) -> Chart:
     return Chart(
         title="What the model says at each place",
         specification=theme.specification(layers, height=460, square=True),
-        alternative=f"{len(points):,} points over {features[0]} {significant(x_low)} to "
-        f"{significant(x_high)} and {features[1]} {significant(y_low)} to {significant(y_high)}; "
+        alternative=f"{len(boundary['points']):,} points over {features[0]} "
+        f"{significant(x_low)} to {significant(x_high)} and {features[1]} {significant(y_low)} to "
+        f"{significant(y_high)}; "
         f"share of the plane given to each class: {words}.",
         caption="The ground has the colour of the class the model says there, paler where it is "
         "unsure.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from gradatim.charts import theme
@@ -88,7 +89,7 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
 
 def _strength(share: float, *, right: bool) -> float:
     """Return the strength of a colour: the root of the share, so that rare mistakes are seen."""
-    return round((0.5 if right else 1.0) * (0.06 + 0.94 * share**0.5), 3)
+    return round((0.5 if right else 1.0) * (0.06 + 0.94 * math.sqrt(share)), 3)
 
 
 def most_confused(

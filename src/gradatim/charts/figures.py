@@ -32,8 +32,14 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share of 1 as per cent: ``98.3 %``."""
-    return NONE if share is None else f"{minus(100 * share, digits)}\N{NO-BREAK SPACE}%"
+    """Return a share as per cent: ``98.3 %``; ``100 %`` and ``0 %`` only where they are exact."""
+    if share is None:
+        return NONE
+    if share in (0, 1):
+        return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    while digits < 6 and round(100 * share, digits) in (0, 100):
+        digits += 1
+    return f"{minus(100 * share, digits)}\N{NO-BREAK SPACE}%"
 
 
 def minus(value: float, digits: int, sign: bool = False) -> str:

@@ -1,47 +1,30 @@
-"""A model measured on held-out samples, as a page."""
+"""A model measured on a source, as a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gradatim.charts import confusion
-from gradatim.core.page import Block, Page, Table, Verdict
+from gradatim.core.page import Block, Heading, Page
+from gradatim.pages.run_folder import NOUNS
+from gradatim.pages.sections import mistakes, trust, verdict
 
 
-def page(result: Mapping[str, Any]) -> Page:
-    """Return what ``evaluate`` measured: the metric with its interval, then where it errs."""
-    blocks: list[Block] = [_verdict(result)]
-    if result.get("per_class"):
-        rows = [
-            [row["name"], row["precision"], row["recall"], row["support"]]
-            for row in result["per_class"]
-        ]
-        formats = {"precision": ".3f", "recall": ".3f", "samples": ",d"}
-        names = [str(row["name"]) for row in result["per_class"]]
-        blocks.append(Table(["class", "precision", "recall", "samples"], rows, formats=formats))
-        blocks.append(confusion.chart(names, result["confusion"]))
-    return Page("Evaluation", blocks, subtitle=f"{result['model']} on {result['source']}")
+def page(measured: Mapping[str, Any]) -> Page:
+    """Return what ``evaluate`` found.
 
-
-def _verdict(result: Mapping[str, Any]) -> Verdict:
-    count = result["samples"]
-    if "regression" in result:
-        found = result["regression"]
-        statement = f"R² {result['value']:.3f} on {count:,} samples"
-        detail = (
-            f"95 % interval {result['low']:.3f} to {result['high']:.3f}; mean absolute error "
-            f"{found['mae']:.4g}, root mean squared error {found['rmse']:.4g}"
-        )
+    Args:
+        measured: the fields of the Record's ``test`` event, with ``source`` and ``model``, and
+            where they are known ``kind`` (of a sample), ``target`` and ``unit`` (of a regression).
+    """
+    facts = dict(measured)
+    noun = NOUNS.get(str(facts.get("kind") or ""), "sample") + "s"
+    target = str(facts.get("target") or "the target"), str(facts.get("unit") or "")
+    blocks: list[Block] = [verdict.measured(facts, str(facts["model"]), noun, target)]
+    if facts["metric"] == "accuracy":
+        blocks += [Heading("Mistakes"), *mistakes.measured(facts)]
+        if facts.get("calibration"):
+            blocks += trust.calibrated(facts["calibration"])
     else:
-        right = round(result["value"] * count)
-        statement = f"{right:,} of {count:,} right ({_percent(result['value'], count)})"
-        detail = (
-            f"95 % interval {100 * result['low']:.1f} to {100 * result['high']:.1f} %; "
-            f"always the largest class: {100 * result['baseline']:.1f} %"
-        )
-    return Verdict(statement, detail)
-
-
-def _percent(share: float, count: int) -> str:
-    return f"{100 * share:.1f} %" if share < 1 else f"all {count:,}"
+        blocks.append(trust.errors(facts, noun, target))
+    return Page(str(facts["source"]), blocks, f"{facts['model']}, measured")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gradatim.charts.figures import seconds
 from gradatim.core.page import Table
+from gradatim.pages.cache import size
 from gradatim.pages.cells import visible
 
 if TYPE_CHECKING:
@@ -67,28 +68,38 @@ class Task:
 
     def parts(self, *, over: bool = False) -> list[str]:
         """Return what is known, as short texts: facts, rate, time left or taken."""
-        told = [f"{name.replace('_', ' ')} {value}" for name, value in self.facts.items()]
-        if self.unit and self.rate is not None:
-            told.append(
-                f"{self.rate:,.0f} {self.unit}/s"
-                if self.rate >= 10
-                else f"{self.rate:.1f} {self.unit}/s"
-            )
+        told = [
+            f"{value} {name}" if "/" in name else f"{name.replace('_', ' ')} {value}"
+            for name, value in self.facts.items()
+        ]
+        if self.unit and self.rate is not None and not any("/s" in name for name in self.facts):
+            told.append(f"{self.amount(self.rate)}/s")
         if over:
             return [*told, seconds(self.elapsed)]
         return [*told, f"{seconds(self.left)} left"] if self.left is not None else told
 
     def progress(self) -> str:
         """Return ``340 of 1,200 steps``, or ``340 steps`` when the total is not known."""
-        unit = f" {self.unit}" if self.unit else ""
-        return f"{self.done:,} of {self.total:,}{unit}" if self.total else f"{self.done:,}{unit}"
+        if self.total and self.done != self.total:
+            return f"{self.amount(self.done, unit='')} of {self.amount(self.total)}"
+        return self.amount(self.done)
+
+    def amount(self, count: float, unit: str | None = None) -> str:
+        """Return a count with its unit: ``1,200 steps``, ``170.5 MB``."""
+        if self.unit == "B":
+            return size(count)
+        shown = f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+        word = self.unit if unit is None else unit
+        if len(word) > 2 and not word.endswith("s") and count != 1:
+            word += "s"
+        return f"{shown} {word}".rstrip()
 
 
 class Terminal:
     """Talk on a terminal: bars below, a table above them that is drawn again when it changes.
 
     Where the stream is no terminal, plain lines are written: at the start and the end of each
-    task, and at most one in ten seconds between. Use it in a ``with`` statement, or ``close`` it.
+    task, and at most one in ten seconds between.
 
     Args:
         stream: standard error by default; results go to standard output, talk does not.
@@ -122,7 +133,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """Tell one thing the user should look at."""
-        self._print(text, "yellow", "warning: ")
+        self._print(text, head="warning: ")
 
     @contextmanager
     def track(self, what: str, total: int, unit: str = "") -> Iterator[Task]:
@@ -142,28 +153,25 @@ class Terminal:
             self._hide()
 
     def board(self, table: Table | None) -> None:
-        """Show a table above the bars, in place of the one before; None takes it away.
+        """Show a table above the bars while any is open, in place of the one before.
 
-        Where nothing can be drawn, only rows that are new or changed are written, as lines.
+        None takes it away. Where nothing can be drawn, rows that are new or changed are written as
+        lines.
         """
         before, self._board = self._board, table
-        if self.draws:
-            self._show()
-            self._hide()
-        elif table is not None:
+        if self._live is not None:
+            self._live.refresh()
+        elif table is not None and not self.draws:
             known = _rows(before) if before is not None else []
             for row in _rows(table):
                 if row not in known:
                     self._print(row)
 
     def close(self) -> None:
-        """Leave the last table on the screen and stop drawing."""
+        """Forget the table and stop drawing; bars that are still open vanish."""
         self._tasks.clear()
-        if self._live is not None:
-            live, self._live = self._live, None
-            live.update(self._drawn(), refresh=True)
-            live.stop()
         self._board = None
+        self._hide()
 
     def __enter__(self) -> Terminal:
         return self
@@ -174,16 +182,15 @@ class Terminal:
     def _print(self, text: str, style: str = "", head: str = "") -> None:
         from rich.text import Text
 
-        line = Text(head, style="bold " + style if style else "bold")
-        line.append(visible(text), style if style == "dim" else "not bold")
+        line = Text(head, style=f"bold {style}").append(visible(text), f"not bold {style}")
         # A redirected stream gets one line a thing: nothing is folded at a width it does not have.
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
     def _show(self) -> None:
-        """Begin to draw when there is something, and draw now."""
+        """Draw now, and go on drawing while a bar is open."""
         if not self.draws:
             return
-        if self._live is None and (self._tasks or self._board is not None):
+        if self._live is None:
             from rich.live import Live
 
             self._live = Live(
@@ -192,16 +199,15 @@ class Terminal:
                 get_renderable=self._drawn,
                 redirect_stdout=False,
                 redirect_stderr=False,
+                transient=True,
             )
             self._live.start()
-        if self._live is not None:
-            self._live.refresh()
+        self._live.refresh()
 
     def _hide(self) -> None:
-        """Stop drawing when no bar is open and no table is shown."""
-        if self._live is not None and not self._tasks and self._board is None:
+        """Stop drawing when no bar is open: what was drawn vanishes, so nothing need be closed."""
+        if self._live is not None and not self._tasks:
             live, self._live = self._live, None
-            live.transient = True
             live.stop()
 
     def _drawn(self) -> RenderableType:
@@ -223,8 +229,7 @@ class _LineTask(Task):
         super().__init__(what, total, unit)
         self._write = write
         self._told = self._clock()
-        unit_text = f" {unit}" if unit else ""
-        write(f"{what}: {total:,}{unit_text}" if total else what)
+        write(f"{what}: {self.amount(total)}" if total else what)
 
     def update(self, done: int, **facts: str) -> None:
         """Write a line when the last one is ten seconds ago."""

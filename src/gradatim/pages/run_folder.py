@@ -15,6 +15,7 @@ import tomlkit
 from gradatim.core.record import Event, Record
 from gradatim.errors import NotARunError, RunError
 
+PARTS = {"train": "training", "validation": "validation", "test": "test"}
 NOUNS = {"image": "image", "vector": "sample", "table": "row"}
 
 
@@ -133,6 +134,14 @@ class RunFolder:
     def classes(self) -> list[str]:
         """Names of the classes, in the order of the model's outputs."""
         return [str(name) for name in self.run.get("classes") or []]
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of samples of each part that has some, by its full name."""
+        counted = self.run.get("samples") or {}
+        if not counted.get("test") and self.split is not None:
+            counted = {part: len(self.split.get(part) or []) for part in PARTS}
+        return {PARTS.get(part, part): int(n) for part, n in counted.items() if n}
 
     @property
     def target(self) -> tuple[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from gradatim.charts.figures import NONE
 from gradatim.core.page import (
     Arithmetic,
     Block,
@@ -39,8 +38,10 @@ STYLES: dict[Level, str] = {
 }
 BLANK = ""
 MARGIN = 2
-LEAST = 30
-"""Characters that every column of a table gets at least, where it needs them."""
+LEAST = 16
+"""Characters that a column of text gets at least, where it needs them."""
+GAP = 2
+"""Characters between two columns."""
 READABLE = 92
 """Characters of a line of running text; tables may be wider."""
 
@@ -167,48 +168,62 @@ def _facts(block: Facts, width: int) -> list[RenderableType]:
 
 @render.register(Table)
 def _table(block: Table, width: int) -> list[RenderableType]:
+    rows = cells.cells(block)
+    numeric = cells.numeric_columns(block)
+    shown: list[RenderableType] = [BLANK]
+    if block.caption:
+        shown.append(_words(block.caption, "italic"))
+    for columns in _parts(block.columns, rows, numeric, width):
+        shown += [_grid(block, rows, numeric, columns), BLANK]
+    return shown[:-1]
+
+
+def _parts(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], width: int
+) -> list[list[int]]:
+    """Return the columns in parts that fit the width, each beginning with the first column.
+
+    Figures are never folded; text is, but to no less than ``LEAST`` characters.
+    """
+    from rich.cells import cell_len
+
+    needed = [
+        min(longest, longest if figures else LEAST) + GAP
+        for index, figures in enumerate(numeric)
+        for longest in [max(cell_len(text) for text in [columns[index], *(r[index] for r in rows)])]
+    ]
+    parts, room = [[0]], width + GAP - needed[0]
+    for index in range(1, len(columns)):
+        if needed[index] > room and len(parts[-1]) > 1:
+            parts.append([0])
+            room = width + GAP - needed[0]
+        parts[-1].append(index)
+        room -= needed[index]
+    return parts
+
+
+def _grid(
+    block: Table, rows: Sequence[Sequence[str]], numeric: Sequence[bool], columns: Sequence[int]
+) -> RenderableType:
+    """Return some columns of a table, without boxes, figures to the right."""
     from rich import box
     from rich.table import Table as Grid
 
-    rows = cells.cells(block)
-    head: list[RenderableType] = [BLANK]
-    if block.caption:
-        head.append(_words(block.caption, "italic"))
-    if not _fits(block.columns, rows, width):
-        return head + _stacked(block, rows)
     grid = Grid(
-        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 1)
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        header_style="dim",
+        padding=(0, GAP - 1, 0, 0),
     )
-    numeric = cells.numeric_columns(block)
-    for column, figures in zip(block.columns, numeric, strict=True):
-        grid.add_column(
-            _words(column), justify="right" if figures else "left", overflow="fold", no_wrap=figures
-        )
-    for index, row in enumerate(rows):
-        style = "bold" if index in block.emphasis else ""
-        grid.add_row(*(_words(cell) for cell in row), style=style)
-    return [*head, grid]
-
-
-def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Say whether a table fits: figures whole, and text folded at no less than LEAST characters."""
-    from rich.cells import cell_len
-
-    parts = [[column, *(row[index] for row in rows)] for index, column in enumerate(columns)]
-    return sum(min(LEAST, max(map(cell_len, part))) + 3 for part in parts) <= width
-
-
-def _stacked(block: Table, rows: Sequence[Sequence[str]]) -> list[RenderableType]:
-    """Return a table too wide for the terminal as one short list a row."""
-    from rich.padding import Padding
-
-    lines: list[RenderableType] = []
-    for index, row in enumerate(rows):
-        lines.append(_words(row[0], "bold" if index in block.emphasis else ""))
-        facts = zip(block.columns[1:], row[1:], strict=True)
-        told = " · ".join(f"{column} {cell}" for column, cell in facts if cell != NONE)
-        lines.append(Padding(_words(told), (0, 0, 0, 2), expand=False))
-    return lines
+    for index in columns:
+        justify: Literal["left", "right"] = "right" if numeric[index] else "left"
+        head = _words(block.columns[index])
+        grid.add_column(head, justify=justify, overflow="fold", no_wrap=numeric[index])
+    for number, row in enumerate(rows):
+        style = "bold" if number in block.emphasis else ""
+        grid.add_row(*(_words(row[index]) for index in columns), style=style)
+    return grid
 
 
 @render.register(Chart)

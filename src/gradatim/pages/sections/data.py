@@ -90,11 +90,9 @@ def _facts(run: RunFolder, audit: Mapping[str, Any]) -> Iterator[tuple[str, str]
     if used is not None:
         left_out = f" of {found:,} found" if found and found != used else ""
         yield "Used", f"{used:,} {run.noun(used)}{left_out}"
-    samples = run.run.get("samples") or {}
     origin = (run.split or {}).get("origin")
-    if samples or origin:
-        parts = [f"{n:,} {part}" for part, n in samples.items()]
-        shown = ", ".join(parts).replace(" train", " training")
+    if run.samples or origin:
+        shown = ", ".join(f"{n:,} {part}" for part, n in run.samples.items())
         yield "Split", "; ".join(text for text in (shown, str(origin or "")) if text)
     yield from _shape(audit)
     if target := audit.get("target"):

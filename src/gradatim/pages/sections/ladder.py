@@ -38,7 +38,7 @@ def table(rungs: list[Event], winner: int | None = None, noun: str = "sample") -
             "parameters",
             figures.name_of(name),
             "95 % interval",
-            "bought",
+            "bought (points)" if figures.is_share(name) else "bought",
             "training",
             f"per {noun}",
         ],

@@ -11,6 +11,7 @@ from gradatim.core.record import Event
 from gradatim.pages.run_folder import RunFolder
 
 PAIRS = 8
+ROWS = 12
 CLASSES = 20
 """Classes up to which each has its row on the page; beyond, the hardest, and all behind a fold."""
 PICTURE_BYTES = 60_000
@@ -18,20 +19,25 @@ PICTURE_BYTES = 60_000
 
 
 def blocks(run: RunFolder) -> Iterator[Block]:
-    """Yield the section of a classification that was measured."""
-    test = run.test
-    if test is None or run.is_regression:
+    """Yield the section of a model that was measured."""
+    if run.test is None:
         return
     yield Heading("Mistakes", "mistakes")
+    yield from measured(run.test)
     worst = (run.record.last("wrong") or {}).get("samples") or []
-    counts = test.get("confusion")
-    if counts:
-        yield confusion.chart(run.classes, counts)
-        yield from _pairs(run.classes, counts)
-    if test.get("per_class"):
-        yield from _per_class(test["per_class"])
     if worst:
-        yield from _worst(run.path, worst, run.noun(len(worst)))
+        yield from _worst(run, worst)
+
+
+def measured(test: Event) -> Iterator[Block]:
+    """Yield what a measurement tells of the classes; nothing for a regression."""
+    per_class = test.get("per_class") or []
+    classes = [str(row["name"]) for row in per_class]
+    if test.get("confusion"):
+        yield confusion.chart(classes, test["confusion"])
+        yield from _pairs(classes, test["confusion"])
+    if per_class:
+        yield from _per_class(per_class)
 
 
 def _pairs(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[Block]:
@@ -74,16 +80,29 @@ def _classes_table(per_class: Sequence[Event], caption: str) -> Table:
     return Table(["class", "precision", "recall", "test samples"], rows, caption=caption)
 
 
-def _worst(folder: Path, samples: Sequence[Event], noun: str) -> Iterator[Block]:
-    caption = f"Most wrong: {len(samples)} test {noun} named wrong with the highest probability"
-    pictures = [picture for sample in samples if (picture := _picture(folder, sample)) is not None]
+def _worst(run: RunFolder, samples: Sequence[Event]) -> Iterator[Block]:
+    noun = run.noun(len(samples))
+    if run.is_regression:
+        caption = f"Farthest off: {len(samples)} test {noun}"
+        columns = ["sample", "true", "predicted"]
+    else:
+        caption = f"Most wrong: {len(samples)} test {noun} named wrong, the surest first"
+        columns = ["sample", "true class", "said, with probability"]
+    pictures = [found for sample in samples if (found := _picture(run.path, sample)) is not None]
     if pictures:
         yield Gallery(pictures, caption=caption)
         return
     rows: list[list[Cell]] = [
-        [str(sample["name"]), str(sample["true"]), " · ".join(_said(sample))] for sample in samples
+        [str(sample["name"]), *_told(sample, " · ")] for sample in samples[:ROWS]
     ]
-    yield Table(["sample", "true class", "said, with probability"], rows, caption=caption)
+    yield Table(columns, rows, caption=caption)
+
+
+def _told(sample: Event, between: str) -> tuple[str, str]:
+    """Return what is true of a sample, and what the model said."""
+    if "probabilities" not in sample:
+        return figures.significant(sample["true"], 4), figures.significant(sample["predicted"], 4)
+    return str(sample["true"]), between.join(_said(sample))
 
 
 def _said(sample: Event) -> list[str]:
@@ -101,12 +120,14 @@ def _picture(folder: Path, sample: Event) -> Picture | None:
     if not path.is_file() or path.stat().st_size > PICTURE_BYTES:
         return None
     content = path.read_bytes()
-    said = "\n".join(_said(sample))
+    true, said = _told(sample, "\n")
+    named = "probabilities" in sample
+    head = f"{true}, not {sample['predicted']}" if named else f"{true} was said to be"
     return Picture(
         content,
         "image/png",
-        alternative=f"{sample['name']}, true class {sample['true']}",
-        caption=f"{sample['true']}, not {sample['predicted']}\n{said}\n{sample['name']}",
+        alternative=f"{sample['name']}, in truth {true}",
+        caption=f"{head}\n{said}\n{sample['name']}",
         pixelated=_width(content) < 64,
     )
 

@@ -18,13 +18,14 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     if test is not None and run.is_regression:
         yield from _regression(run, test)
     elif test is not None and test.get("calibration"):
-        yield from _calibration(test["calibration"])
+        yield from calibrated(test["calibration"])
     if run.boundary is not None:
         yield Heading("Decision boundary", "boundary")
         yield boundary.chart(run.boundary)
 
 
-def _calibration(facts: Event) -> Iterator[Block]:
+def calibrated(facts: Event) -> Iterator[Block]:
+    """Yield what the bins of the given probabilities say."""
     filled = [item for item in facts["bins"] if item["count"]]
     total = sum(item["count"] for item in filled)
     if not total:
@@ -44,23 +45,28 @@ def _calibration(facts: Event) -> Iterator[Block]:
 def _regression(run: RunFolder, test: Event) -> Iterator[Block]:
     name, unit = run.target
     yield Heading("Predictions", "predictions")
-    measured = test.get("regression") or {}
-    rows: list[list[Cell]] = [
-        [label, figures.significant(measured.get(key), 4), _ends(measured.get(f"{key}_interval"))]
-        for key, label in (
-            ("mae", "mean absolute error"),
-            ("rmse", "root mean squared error"),
-        )
-        if measured.get(key) is not None
-    ]
-    value = figures.minus(float(test["value"]), 3)
-    rows.insert(0, ["R²", value, figures.interval("r2", test.get("low"), test.get("high"))])
-    in_unit = f"{name}, in {unit}" if unit else name
-    columns = ["measure", "value", "95 % interval"]
-    yield Table(columns, rows, caption=f"On {test['samples']:,} test {run.noun()}: {in_unit}")
+    yield errors(test, run.noun(), run.target)
     pairs = _predictions(run)
     if pairs is not None:
         yield predicted.chart(*pairs, target=name, unit=unit)
+
+
+def errors(test: Event, noun: str, target: tuple[str, str]) -> Table:
+    """Return the measures of a regression with their intervals."""
+    measured = test.get("regression") or {}
+    intervals = measured.get("intervals") or {}
+    value = figures.minus(float(test["value"]), 3)
+    rows: list[list[Cell]] = [
+        ["R²", value, figures.interval("r2", test.get("low"), test.get("high"))]
+    ]
+    for key in ("mae", "rmse"):
+        if measured.get(key) is not None:
+            shown = figures.significant(measured[key], 4)
+            rows.append([figures.name_of(key), shown, _ends(intervals.get(key))])
+    name, unit = target
+    what = f"{name}, in {unit}" if unit else name
+    columns = ["measure", "value", "95 % interval"]
+    return Table(columns, rows, caption=f"On {test['samples']:,} test {noun}: {what}")
 
 
 def _ends(interval: Any) -> str:

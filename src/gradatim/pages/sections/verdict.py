@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradatim.charts import figures
@@ -12,6 +12,7 @@ from gradatim.core.record import Event
 from gradatim.pages.run_folder import RunFolder
 
 WARNINGS = 5
+UNSURE = "With these samples that cannot be told apart from guessing."
 
 
 def blocks(run: RunFolder) -> Iterator[Block]:
@@ -29,66 +30,68 @@ def blocks(run: RunFolder) -> Iterator[Block]:
 def verdict(run: RunFolder) -> Verdict:
     """Return the run's answer in one statement with its certainty."""
     if run.test is not None:
-        return _regression(run, run.test) if run.is_regression else _classification(run, run.test)
+        return measured(run.test, run.model, run.noun(), run.target)
     if run.reason in ("finished", "early-stopping"):
         return _validated(run)
     return _unfinished(run)
 
 
-def _classification(run: RunFolder, test: Event) -> Verdict:
+def measured(test: Event, model: str, noun: str, target: tuple[str, str]) -> Verdict:
+    """Return what a measurement on unseen samples says.
+
+    Args:
+        test: fields of the ``test`` event.
+        model: name of the model.
+        noun: what the samples are, in the plural.
+        target: name and unit of what is predicted, for a regression.
+    """
+    if test["metric"] == "accuracy":
+        return _classification(test, model, noun)
+    return _regression(test, model, noun, target)
+
+
+def _classification(test: Event, model: str, noun: str) -> Verdict:
     value, n = float(test["value"]), int(test["samples"])
     low, high = test.get("low"), test.get("high")
-    guess = baseline(test)
-    detail = f"{round(value * n):,} of {n:,} test {run.noun(n)}"
+    lines = ["" if value == 1 else f"{round(value * n):,} of {n:,} test {noun}; "]
     if low is not None and high is not None:
-        detail += f"; 95 % interval {figures.interval(run.metric, low, high)}"
-    lines = [detail + "."]
+        lines[0] += f"95 % interval {figures.interval('accuracy', low, high)}."
+    lines[0] = lines[0].removesuffix("; ")
+    guess = baseline(test)
     level: Level = "good"
     if guess is not None:
         lines.append(f"Guessing the most frequent class gets {figures.percent(guess)}.")
         if low is not None and low <= guess:
             level = "note"
-            lines.append("With these few samples that cannot be told apart from guessing.")
-    statement = f"{run.model} names {figures.percent(value)} of unseen {run.noun()} right"
-    return Verdict(statement, "\n".join(lines), level)
+            lines.append(UNSURE)
+    how_many = f"all {n:,}" if value == 1 else f"{figures.percent(value)} of"
+    return Verdict(f"{model} names {how_many} unseen {noun} right", "\n".join(lines), level)
 
 
-def _regression(run: RunFolder, test: Event) -> Verdict:
-    measured = test.get("regression") or {}
-    name, unit = run.target
-    error = measured.get("mae")
-    guess = baseline(test)
+def _regression(test: Event, model: str, noun: str, target: tuple[str, str]) -> Verdict:
+    name, unit = target
+    facts = test.get("regression") or {}
     value, low, high = float(test["value"]), test.get("low"), test.get("high")
-    lines = [
-        f"R² {figures.minus(value, 3)} on {int(test['samples']):,} test "
-        f"{run.noun(test['samples'])}"
-        + (f"; 95 % interval {figures.interval('r2', low, high)}." if low is not None else ".")
-    ]
-    plain = "Guessing the mean"
-    guess_error = (test.get("baseline") or {}).get("mae")
-    if guess_error is not None:
-        lines.append(f"{plain} is off by {_amount(guess_error, unit)} on average.")
-    elif guess is not None:
-        lines.append(f"{plain} gets R² {figures.minus(guess, 3)}; 1 would be perfect.")
-    level: Level = "note" if low is not None and low <= max(0.0, guess or 0.0) else "good"
-    if level == "note":
-        lines.append("With these few samples that cannot be told apart from guessing.")
+    known = low is not None and high is not None
+    lines = [f"R² {figures.minus(value, 3)} on {int(test['samples']):,} test {noun}"]
+    lines[0] += f"; 95 % interval {figures.interval('r2', low, high)}." if known else "."
+    guess = baseline(test)
+    if guess is not None:
+        lines.append(f"Guessing the mean gets R² {figures.minus(guess, 3)}; 1 would be perfect.")
+    level: Level = "good"
+    if low is not None and low <= max(0.0, guess or 0.0):
+        level = "note"
+        lines.append(UNSURE)
+    error = facts.get("mae")
     if error is None:
-        statement = f"{run.model} explains {figures.percent(value)} of the variance of {name}"
+        statement = f"{model} explains {figures.percent(value)} of the variance of {name}"
     else:
-        within = (
-            f" (95 % interval {_between(measured['mae_interval'], unit)})"
-            if (measured.get("mae_interval"))
-            else ""
-        )
-        lines.insert(0, f"Mean absolute error on unseen {run.noun()}{within}.")
-        statement = f"{run.model} predicts {name}, off by {_amount(error, unit)} on average"
+        statement = f"{model} predicts {name}, off by {_amount(error, unit)} on average"
+        ends = (facts.get("intervals") or {}).get("mae")
+        if ends:
+            between = f"{figures.significant(ends[0])} to {_amount(ends[1], unit)}"
+            lines.insert(0, f"Mean absolute error; 95 % interval {between}.")
     return Verdict(statement, "\n".join(lines), level)
-
-
-def _between(ends: Any, unit: str) -> str:
-    low, high = ends
-    return f"{figures.significant(low)} to {_amount(high, unit)}"
 
 
 def _amount(value: float, unit: str) -> str:
@@ -100,13 +103,11 @@ def _validated(run: RunFolder) -> Verdict:
     value, detail = _validation(run)
     if value is None:
         return Verdict(f"{run.model} is fitted, but was not measured", "", "note")
-    n = (run.run.get("samples") or {}).get("validation")
-    on = f"of {n:,} validation {run.noun(n)}" if n else f"of the validation {run.noun()}"
     shown = figures.metric(run.metric, value)
     statement = (
         f"{run.model} reaches R² {shown} on the validation {run.noun()}"
         if run.is_regression
-        else f"{run.model} names {shown} {on} right"
+        else f"{run.model} names {shown} of the validation {run.noun()} right"
     )
     lines = [detail] if detail else []
     lines.append(
@@ -117,49 +118,48 @@ def _validated(run: RunFolder) -> Verdict:
 
 
 def _unfinished(run: RunFolder) -> Verdict:
-    heads = {"interrupted": "This run was interrupted", "non-finite": "This run broke off"}
     parts = []
+    step = run.trained.last("step")
     if run.rungs:
         parts.append(f"{len(run.rungs)} rungs are climbed.")
-    step = run.trained.last("step")
-    total = (run.trained.last("run") or {}).get("total_steps")
-    if step is not None and not run.rungs:
+    elif step is not None:
+        total = (run.trained.last("run") or {}).get("total_steps")
         of = f" of {total:,}" if total else ""
         parts.append(f"{step['step']:,}{of} steps are done, epoch {step['epoch']}.")
-    if not run.rungs and step is None:
+    else:
         parts.append("Nothing was learnt yet.")
     value, _ = _validation(run)
     if value is not None:
-        what = (
-            f"R² {figures.metric(run.metric, value)}"
-            if run.is_regression
-            else (f"{figures.metric(run.metric, value)} right")
-        )
+        shown = figures.metric(run.metric, value)
+        what = f"R² {shown}" if run.is_regression else f"{shown} right"
         parts.append(f"Best so far: {run.model}, {what} on the validation {run.noun()}.")
     if run.reason == "non-finite":
         parts.append("The loss stopped being a number; a smaller learning rate may help.")
-        return Verdict(heads["non-finite"], " ".join(parts), "alarm")
-    parts.append(f"\nGo on: gradatim resume {run.path}")
-    head = heads.get(run.reason or "", "This run is not finished")
-    return Verdict(head, " ".join(parts), "note")
+        return Verdict("This run broke off", " ".join(parts), "alarm")
+    head = "This run was interrupted" if run.reason == "interrupted" else "This run is not finished"
+    return Verdict(head, " ".join(parts) + f"\nGo on: gradatim resume {run.path}", "note")
 
 
 def _validation(run: RunFolder) -> tuple[float | None, str]:
-    """Return the metric on the validation part, and its interval in words where it is known."""
+    """Return the metric on the validation part, and its certainty in words where it is known."""
     if run.best is not None:
         validation = run.best["validation"]
         low, high = validation.get("low"), validation.get("high")
         known = low is not None and high is not None
-        text = f"95 % interval {figures.interval(run.metric, low, high)}." if known else ""
-        return float(validation["value"]), text
+        text = f"95 % interval {figures.interval(run.metric, low, high)}" if known else ""
+        on = f"{validation['n']:,} {run.noun()}" if validation.get("n") else ""
+        certainty = "; ".join(part for part in (on, text) if part)
+        return float(validation["value"]), f"{certainty}." if certainty else ""
     epoch = best_epoch(run.record)
-    return (None, "") if epoch is None else (finite(epoch, "validation", run.metric), "")
+    n = (run.run.get("samples") or {}).get("validation")
+    value = None if epoch is None else finite(epoch, "validation", run.metric)
+    return value, f"{n:,} {run.noun(n)}." if n else ""
 
 
 def baseline(test: Event) -> float | None:
-    """Return the metric of the baseline, however the event names it."""
+    """Return the metric of the baseline: a number, or one named by the metric."""
     given = test.get("baseline")
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         given = given.get(test["metric"], given.get("value"))
     return None if given is None else float(given)
 
@@ -173,32 +173,20 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     winner = run.record.last("winner")
     if winner is not None and winner.get("reason"):
         yield "Chosen because", str(winner["reason"])
-    samples = run.run.get("samples") or {}
-    if samples:
-        shown = [f"{n:,} {part}" for part, n in samples.items() if n]
-        yield "Samples", " · ".join(shown).replace(" train", " training")
+    if run.samples:
+        yield "Samples", " · ".join(f"{n:,} {part}" for part, n in run.samples.items() if n)
     end = run.trained.last("end")
     spent = (run.best or {}).get("train_seconds", (end or {}).get("seconds"))
     if spent is not None:
         epochs = f", {end['epoch']} epochs" if end is not None and end.get("epoch") else ""
         yield "Training", f"{figures.seconds(float(spent))}{epochs}"
-    per_sample = (run.best or {}).get("prediction_seconds")
+    per_sample = (run.best or run.test or {}).get("prediction_seconds")
     if per_sample is not None:
         yield "Prediction", f"{figures.seconds(float(per_sample))} per {run.noun(1)}"
-    for k, share in top_k(run.test):
-        yield f"Right class in the first {k}", figures.percent(share)
-    if machine := run.run.get("machine"):
+    for k, share in ((run.test or {}).get("top_k") or {}).items():
+        yield f"Right class in the first {k}", figures.percent(float(share))
+    if machine := event.get("machine"):
         yield "Machine", machine_text(machine)
-
-
-def top_k(test: Event | None) -> list[tuple[int, float]]:
-    """Return (k, share of samples whose class is among the k likeliest)."""
-    given: Any = (test or {}).get("top_k")
-    if not isinstance(given, dict):
-        return []
-    if "k" in given:
-        return [(int(given["k"]), float(given["value"]))]
-    return [(int(str(k).removeprefix("top")), float(share)) for k, share in given.items()]
 
 
 def _task(run: RunFolder) -> str:
@@ -208,12 +196,12 @@ def _task(run: RunFolder) -> str:
     return f"tell {len(run.classes)} classes of {run.noun()} apart" if run.classes else "unknown"
 
 
-def machine_text(machine: dict[str, Any]) -> str:
+def machine_text(machine: Mapping[str, Any]) -> str:
     """Return the machine in one line."""
     threads = machine.get("threads")
     parts = [
         machine.get("processor"),
-        f"{threads} threads" if threads else None,
+        f"{threads} {'thread' if threads == 1 else 'threads'}" if threads else None,
         machine.get("device"),
         machine.get("precision"),
         machine.get("layout"),
