@@ -157,6 +157,19 @@ def test_layouts_hold_the_same_values_with_their_own_strides(channels):
     assert channels_last.stride() == (channels * 400, 1, 20 * channels, channels)
 
 
+@pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
+@pytest.mark.parametrize("augmentation", [None, EVERYTHING, Augmentation(mixup=0.2)])
+@pytest.mark.parametrize("make", [images, vectors])
+def test_inputs_begin_where_pytorch_begins_its_own(make, augmentation, layout, monkeypatch):
+    if make is vectors and augmentation is EVERYTHING:
+        augmentation = Augmentation(mixup=1.0)
+    settings = {"batch_size": 7, "shuffle": True, "augmentation": augmentation, "layout": layout}
+    for limit in (2**30, 0):  # vectors kept, vectors normalised by the batch
+        monkeypatch.setattr("gradatim.data.batches.RESIDENT_BYTES", limit)
+        for batch in Batches(make(), "train", **settings):
+            assert batch.inputs.data_ptr() % 64 == 0
+
+
 def test_last_batch_is_smaller_or_dropped():
     data = images()  # 231 training samples
     sizes = [

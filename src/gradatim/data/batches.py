@@ -26,6 +26,10 @@ from gradatim.errors import UnknownNameError, ValueRefusedError
 RESIDENT_BYTES = 2**30
 """Vectors up to this size are normalised once and kept; larger sets are normalised by the batch."""
 
+ALIGNMENT = 64
+"""Inputs begin at a multiple of this many bytes, as PyTorch's own memory does: matrix products may
+round differently on other beginnings, and NumPy's memory begins anywhere."""
+
 INLINE_BYTES = 2**15
 """Batches of images up to this size are made where they are used: a thread costs more."""
 
@@ -199,7 +203,8 @@ class _Images:
         """Return augmented and normalised images, ``B x H x W x C`` float32."""
         pixels = self._pixels_NHWC.take(self._indices.take(positions), axis=0)
         pixels = augment(pixels, self._augmentation, draws)
-        values = pixels.reshape(len(pixels), -1).astype(np.float32, copy=False)
+        values = _aligned(len(pixels), pixels[0].size)
+        np.copyto(values, pixels.reshape(values.shape))
         values *= self._scale
         values += self._offset
         images = values.reshape(-1, *self._shape)
@@ -210,9 +215,9 @@ class _Images:
     def tensor(self, images_NHWC: np.ndarray) -> Tensor:
         """Return ``B x C x H x W``; as channels-last nothing is moved."""
         if self._layout == "channels-last":
-            return torch.from_numpy(images_NHWC).permute(0, 3, 1, 2)
+            return _tensor(images_NHWC).permute(0, 3, 1, 2)
         count, height, width, channels = images_NHWC.shape
-        images_NCHW = np.empty((count, channels, height, width), np.float32)
+        images_NCHW = _aligned(count, channels, height, width)
         images_NCHW[...] = images_NHWC.transpose(0, 3, 1, 2)
         return torch.from_numpy(images_NCHW)
 
@@ -232,11 +237,26 @@ class _Vectors:
         """Return normalised vectors, ``B x D`` float32; nothing is drawn for them."""
         if self._resident is None:
             return self._normalise(self._inputs[self._indices.take(positions)])
-        return self._resident.take(positions, axis=0)
+        vectors = _aligned(len(positions), *self._resident.shape[1:])
+        return self._resident.take(positions, axis=0, out=vectors, mode="clip")
 
     def tensor(self, vectors: np.ndarray) -> Tensor:
         """Return them as they are."""
-        return torch.from_numpy(vectors)
+        return _tensor(vectors)
+
+
+def _aligned(*shape: int) -> np.ndarray:
+    """Return an array of float32 in PyTorch's memory."""
+    return torch.empty(shape).numpy()
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """Return the array as a tensor, copied only where its memory begins elsewhere."""
+    if values.ctypes.data % ALIGNMENT:
+        moved = _aligned(*values.shape)
+        np.copyto(moved, values)
+        values = moved
+    return torch.from_numpy(values)
 
 
 def _targets(prepared: Prepared, indices: np.ndarray) -> np.ndarray:
