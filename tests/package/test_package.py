@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import numpy as np
 import polars as pl
@@ -243,6 +244,23 @@ def test_a_model_this_version_does_not_know(pictures):
     with pytest.raises(PackageError, match="cannot build the model") as error:
         package.load(pictures)
     assert "transformer9" in error.value.message()
+
+
+def test_code_named_by_a_package_runs_only_where_it_is_allowed(tmp_path, monkeypatch):
+    (tmp_path / "my_package_net.py").write_text(
+        "from torch import nn\nran = []\n"
+        "def net(spec):\n    ran.append(1)\n    return nn.Linear(spec.size, 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = build("my_package_net:net", ROWS)
+    package.save(tmp_path / "p", module, "my_package_net:net", module.options, ROWS, ROW_STEPS)
+    monkeypatch.delitem(sys.modules, "my_package_net")
+    with pytest.raises(PackageError, match="built by code of your own: my_package_net:net"):
+        package.load(tmp_path / "p")
+    assert "my_package_net" not in sys.modules
+    model = package.load(tmp_path / "p", run_code=True)
+    assert torch.equal(model.module.weight, module.weight)
+    monkeypatch.delitem(sys.modules, "my_package_net")
 
 
 # --- predicting ---------------------------------------------------------------------------------

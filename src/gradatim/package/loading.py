@@ -8,20 +8,27 @@ from gradatim.core.spec import Spec
 from gradatim.data.preprocessing import Preprocessing
 from gradatim.errors import PackageError, UsageError, WeightsError
 from gradatim.models import build
+from gradatim.models.external import runs_code
 from gradatim.models.weights import load_weights
 from gradatim.package.manifest import MANIFEST, WEIGHTS, damaged, read_manifest
 from gradatim.package.model import Model
 from gradatim.package.saving import set_aside
 
 
-def load(folder: Path | str) -> Model:
+def load(folder: Path | str, *, run_code: bool = False) -> Model:
     """Read a package back as a model in eval mode, on the processor.
+
+    Nothing of the package is run: the model is built by this version from its name and options.
+    A model of the user's own (``package.module:factory``) has no other name than its code, so
+    that code has to be allowed.
 
     Args:
         folder: a package, or a run folder with its package in ``model/``.
+        run_code: import the module that the package names and call its function.
 
     Raises:
-        PackageError: no package is there, it is damaged, or it is newer than this version.
+        PackageError: no package is there, it is damaged, it is newer than this version, or it
+            names code and ``run_code`` is False.
     """
     folder = find(Path(folder))
     manifest = read_manifest(folder)
@@ -31,6 +38,12 @@ def load(folder: Path | str) -> Model:
         name, options = manifest["model"]["name"], manifest["model"]["options"]
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder, f"{MANIFEST} does not describe a model ({error!r})") from error
+    if runs_code(name) and not run_code:
+        raise PackageError(
+            f"the model of this package is built by code of your own: {name}",
+            given=folder,
+            next_step="where you trust it, gradatim.package.load(folder, run_code=True)",
+        )
     try:
         module = build(name, spec, options)
         load_weights(module, folder / WEIGHTS)
