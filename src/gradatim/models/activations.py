@@ -39,6 +39,6 @@ SATURATING = frozenset({"sigmoid", "tanh", "hard-tanh"})
 """Activations that are flat on both sides; Xavier's rule was derived for them."""
 
 
-def activation(name: Activation) -> nn.Module:
+def activation_layer(name: Activation) -> nn.Module:
     """Return a new module of the activation."""
     return ACTIVATIONS[name]()

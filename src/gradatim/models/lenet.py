@@ -18,7 +18,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gradatim.core.spec import Spec
-from gradatim.models.activations import Activation, activation
+from gradatim.models.activations import Activation, activation_layer
 from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 from gradatim.models.options import Positive, Share
@@ -93,7 +93,7 @@ def _after(
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     if norm is not None:
         modules[f"norm{layer}"] = norm
-    modules[f"activation{layer}"] = activation(name)
+    modules[f"activation{layer}"] = activation_layer(name)
     if dropout:
         modules[f"dropout{layer}"] = nn.Dropout(dropout)
     return modules

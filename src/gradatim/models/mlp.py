@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gradatim.core.spec import Kind, Spec
-from gradatim.models.activations import Activation, activation
+from gradatim.models.activations import Activation, activation_layer
 from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 from gradatim.models.options import Share, Widths
@@ -63,7 +63,7 @@ def _hidden_layer(
     layer[f"hidden{number}"] = nn.Linear(inputs, units, bias=not batch_norm)
     if batch_norm:
         layer[f"norm{number}"] = nn.BatchNorm1d(units)
-    layer[f"activation{number}"] = activation(name)
+    layer[f"activation{number}"] = activation_layer(name)
     if dropout:
         layer[f"dropout{number}"] = nn.Dropout(dropout)
     return layer
