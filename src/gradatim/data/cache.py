@@ -173,13 +173,16 @@ def cache_errors(cache: Path) -> Iterator[None]:
     """Turn whatever the system says about writing the cache into a message for people."""
     try:
         yield
-    except OSError as error:
+    except (OSError, DiskError) as error:
+        if isinstance(error, DiskError) and error.given == cache:
+            raise  # said already, further inside
+        told = error.__cause__ if isinstance(error, DiskError) else error
         raise DiskError(
-            f"the cache cannot be written ({error.strerror or error})",
+            f"the cache cannot be written ({getattr(told, 'strerror', None) or told})",
             given=cache,
             next_step="free some space (`gradatim cache clear`), or set GRADATIM_CACHE to a folder "
             "elsewhere; nothing before was lost",
-        ) from error
+        ) from told
 
 
 def entries(cache: Path | None = None) -> list[Entry]:

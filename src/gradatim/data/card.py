@@ -83,6 +83,10 @@ def _noun(audit: Audit, count: int) -> str:
     return NOUNS[audit.kind][count != 1]
 
 
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _verdict(audit: Audit) -> Verdict:
     out = audit.found - audit.samples
     used = f"{audit.samples:,} of {audit.found:,}" if out else f"All {audit.found:,}"
@@ -90,11 +94,15 @@ def _verdict(audit: Audit) -> Verdict:
     usable = f"{used} {_noun(audit, audit.found)} can be used; {what}"
     details = [
         f"{out:,} rejected" if out else "nothing rejected",
-        f"{len(audit.duplicates):,} groups of equal {_noun(audit, 2)}"
+        f"{_count(len(audit.duplicates), 'group')} of equal {_noun(audit, 2)}"
         if audit.duplicates
         else f"no equal {_noun(audit, 2)}",
         *([f"{len(audit.conflicts):,} of them with different labels"] if audit.conflicts else []),
-        *([f"{len(audit.label_errors):,} labels likely wrong"] if audit.label_errors else []),
+        *(
+            [f"{_count(len(audit.label_errors), 'label')} likely wrong"]
+            if audit.label_errors
+            else []
+        ),
     ]
     if out >= UNUSABLE_SHARE * max(audit.found, 1):
         return Verdict(usable, "; ".join(details), "alarm")
@@ -244,7 +252,7 @@ def _equal(audit: Audit) -> Iterator[Block]:
         across = audit.duplicates_across_parts
         yield Text(
             "Equal samples stay on one side of a split that is drawn here."
-            + (f" {across:,} groups lie in more than one part of the source." if across else "")
+            + (f" {_count(across, 'group')} in more than one part of the source." if across else "")
         )
         yield from _listed(["names"], [[", ".join(group)] for group in audit.duplicates])
 
@@ -267,7 +275,7 @@ def _unused(audit: Audit) -> Iterator[Block]:
         inner: list[Block] = [Table(["name", "reason"], rows[:FOLDED])]
         if len(rows) > FOLDED:
             inner.append(_more(len(rows) - FOLDED))
-        yield Fold(f"{len(rows):,} other files, not used", inner)
+        yield Fold(f"{_count(len(rows), 'other file')}, not used", inner)
 
 
 def _listed(

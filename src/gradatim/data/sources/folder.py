@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,10 +125,10 @@ def walk(folder: Path) -> Tree:
     """
     tree = Tree()
     seen = {_identity(os.stat(folder))}  # noqa: PTH116 - as in the loop below
-    real, linked = [""], list[str]()
+    real, linked = deque([""]), deque[str]()
     while real or linked:
         is_link = not real
-        prefix = (linked if is_link else real).pop()
+        prefix = (linked if is_link else real).popleft()
         place = os.path.join(folder, prefix)  # noqa: PTH118 - names are not normalised
         if prefix:
             problem = _visit(place, seen, is_link)
@@ -286,7 +287,8 @@ def _folders(place: Path) -> Iterator[Path]:
 
 
 def _empty(root: Path, tree: Tree) -> EmptySourceError:
-    others = f" ({len(tree.unused):,} other files)" if tree.unused else ""
+    count = len(tree.unused)
+    others = f" ({count:,} other file{'s' if count > 1 else ''})" if count else ""
     return EmptySourceError(
         f"no picture is in this folder{others}",
         given=root,
