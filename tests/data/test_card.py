@@ -7,7 +7,7 @@ from tests.data.test_audit import full_audit
 
 from gradatim.core.page import Fold, Picture, Table, Verdict
 from gradatim.data.audit import Audit, FeatureFacts, LabelError, Rejection
-from gradatim.data.card import FOLDED, LISTED, STRIP_PICTURES, card, contact_sheet
+from gradatim.data.card import FOLDED, LISTED, STRIP_PICTURES, Card, card, contact_sheet
 
 
 def tables(blocks):
@@ -132,3 +132,14 @@ def test_contact_sheet_of_numbers_goes_from_small_to_large():
     assert sheet.caption == "from -19 to 0"
     assert np.asarray(Image.open(io.BytesIO(sheet.content)))[0, 0] == 19
     assert sheet in card(full_audit(), [sheet]).blocks and isinstance(sheet, Picture)
+
+
+def test_card_holds_facts_and_page():
+    audit = full_audit()
+    made = Card.of(audit, np.zeros((2, 8, 8, 1), np.uint8), ["cat", "dog"])
+    assert Audit.from_dict(made.facts) == audit
+    assert [block.caption for block in made.page.blocks if isinstance(block, Picture)] == [
+        "cat (1)",
+        "dog (1)",
+    ]
+    assert Card.of(audit).page == card(audit)

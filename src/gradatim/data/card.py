@@ -53,6 +53,19 @@ class Card:
     facts: dict[str, Any]
     page: Page
 
+    @classmethod
+    def of(cls, audit: Audit, inputs: np.ndarray | None = None, labels: Sequence[str] = ()) -> Card:
+        """Return the card of an audit.
+
+        Args:
+            audit: of any kind of source.
+            inputs: the stored pictures for a contact sheet, ``N x H x W [x C]`` uint8; None for
+                none.
+            labels: one a picture: the name of its class, or a number as text.
+        """
+        pictures = [] if inputs is None else contact_sheet(inputs, labels, audit.classes)
+        return cls(audit.to_dict(), card(audit, pictures))
+
 
 def card(audit: Audit, pictures: Sequence[Picture] = ()) -> Page:
     """Return the page of an audit.
