@@ -118,12 +118,12 @@ def test_contact_sheet_shows_the_stored_pictures(side, channels):
     assert (first.caption, second.caption) == ("a (10)", "b (20)")
     strip = np.asarray(Image.open(io.BytesIO(first.content)))
     assert first.media_type == ("image/png" if side <= 48 else "image/jpeg")
+    assert strip.shape[:2] == (64, 640)
     if side <= 48:
         factor = 64 // side
-        assert strip.shape[:2] == (side * factor, STRIP_PICTURES * side * factor)
-        shown = strip[::factor, ::factor].reshape(side, STRIP_PICTURES, side, channels)
+        shown = strip[::factor, ::factor].reshape(side, 10, side, channels)
         assert (shown[:, 0] == inputs[0]).all() and (shown[:, 9] == inputs[27]).all()
-        assert (shown[:, 10:] == 255).all()
+    assert Image.open(io.BytesIO(second.content)).size == (64 * STRIP_PICTURES, 64)
 
 
 def test_contact_sheet_of_numbers_goes_from_small_to_large():

@@ -31,8 +31,8 @@ FOLDED = 500
 """Rows behind a fold; ``--json`` has all."""
 
 STRIP_PICTURES, STRIP_SIDE = 12, 64
-"""Pictures a class on the contact sheet, and the side in pixels up to which small ones are enlarged
-by a whole factor; larger ones are shown at most at twice that."""
+"""Pictures a class on the contact sheet, and their side in pixels: smaller ones are enlarged by a
+whole factor, larger ones reduced."""
 SHEET_CLASSES = 24
 SHARP_SIDE = 48
 """Pictures up to this side are kept pixel by pixel (PNG); larger ones are compressed (JPEG)."""
@@ -339,16 +339,14 @@ def contact_sheet(
 
 
 def _strip(pictures: np.ndarray, caption: str) -> Picture:
-    """Lay pictures side by side; a short strip is filled up with white, so all have one scale."""
+    """Lay pictures side by side."""
     count, height, width = pictures.shape[:3]
-    pixels = np.full((STRIP_PICTURES, height, width, pictures[0].size // (height * width)), 255)
-    strip = pixels.astype(np.uint8)
-    strip[:count] = pictures.reshape(strip[:count].shape)
-    strip = strip.transpose(1, 0, 2, 3).reshape(height, STRIP_PICTURES * width, -1)
+    rows = pictures.reshape(count, height, width, -1).transpose(1, 0, 2, 3)
+    strip = rows.reshape(height, count * width, -1)
     image = Image.fromarray(strip[..., 0] if strip.shape[2] == 1 else strip)
     side = max(height, width)
     content = io.BytesIO()
-    alternative = f"{count} pictures: {caption}"
+    alternative = f"{_count(count, 'picture')}: {caption}"
     if side <= SHARP_SIDE:
         factor = max(1, STRIP_SIDE // side)
         image = image.resize(
@@ -356,6 +354,6 @@ def _strip(pictures: np.ndarray, caption: str) -> Picture:
         )
         image.save(content, "PNG", optimize=True)
         return Picture(content.getvalue(), "image/png", alternative, caption, pixelated=True)
-    image.thumbnail((STRIP_PICTURES * 2 * STRIP_SIDE, 2 * STRIP_SIDE))
+    image.thumbnail((count * STRIP_SIDE, STRIP_SIDE))
     image.save(content, "JPEG", quality=85)
     return Picture(content.getvalue(), "image/jpeg", alternative, caption)
