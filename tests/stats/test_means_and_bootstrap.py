@@ -73,7 +73,7 @@ def test_a_paired_difference_is_narrower_than_an_unpaired_one():
     targets = random.normal(0, 10, 200)
     shared = random.normal(0, 3, 200)
     first, second = targets + shared, targets + shared + 0.5 * np.sign(shared)
-    difference = bootstrap_difference(mae, targets, first, second, resamples=500)
+    difference = bootstrap_difference(mae, first, second, targets, resamples=500)
     assert math.isclose(difference.value, mae(targets, first) - mae(targets, second))
     assert difference.verdict == "worse" and difference.high - difference.low < 0.01
     alone = bootstrap(mae, targets, first, resamples=500)
@@ -107,3 +107,12 @@ def test_large_sets_get_fewer_resamples(monkeypatch):
 def test_arrays_that_cannot_be_drawn_from_are_refused(arrays):
     with pytest.raises(ValueRefusedError, match="arrays of one length"):
         bootstrap(lambda *a: 0.0, *arrays)
+
+
+def test_bootstrap_difference_takes_the_metrics_of_this_room():
+    random = np.random.default_rng(0)
+    targets = random.normal(size=80)
+    good, poor = targets + 0.1 * random.normal(size=80), np.zeros(80)
+    found = bootstrap_difference(r2, good, poor, targets, resamples=200)
+    assert found.value == pytest.approx(r2(good, targets) - r2(poor, targets))
+    assert 0.8 < found.low < found.value < found.high

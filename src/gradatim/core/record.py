@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return the value as JSON holds it: non-finite floats become the texts ``"nan"``, ``"inf"``."""
+    """Return the value as JSON holds it; numbers that are not finite become texts: ``"nan"``."""
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     if isinstance(value, dict):
@@ -61,7 +61,7 @@ class RecordWriter:
         self._file.write(line.encode() + b"\n")
 
     def flush(self, *, durable: bool = False) -> int:
-        """Hand all lines to the system, or to the disk when ``durable``; return the length in bytes."""
+        """Hand all lines to the system (``durable``: to the disk); return the length in bytes."""
         self._file.flush()
         if durable:
             os.fsync(self._file.fileno())

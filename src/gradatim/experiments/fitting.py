@@ -31,7 +31,7 @@ from gradatim.experiments.measure import Measured, measured
 from gradatim.training import machine
 
 EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
-TRIED_STEPS = 4  # training steps by which a deep net is timed
+TRIED_STEPS = 3  # training steps by which a deep net is timed
 TRIED = 64  # validation samples by which the comparison with all neighbours is timed
 LEAST_NEIGHBOURS = 1000  # training samples that nearest neighbours keep however small the budget
 
@@ -250,8 +250,11 @@ def _neighbours_that_fit(
     return recipe.with_values({"data.limit": kept}, reason)
 
 
-def seconds_per_step(prepared: Prepared, recipe: Recipe) -> float:
-    """Return the time of one training step of the recipe's model, tried on a throw-away copy."""
+def seconds_per_step(prepared: Prepared, recipe: Recipe, enough: float) -> float:
+    """Return the time of one training step of the recipe's model, tried on a throw-away copy.
+
+    Trying ends as soon as one step, the first and slowest left out, took less than ``enough``.
+    """
     recipe = settle(prepared, recipe)
     model = build(prepared, recipe)
     recipe = machine.resolve(recipe, model)
@@ -266,6 +269,8 @@ def seconds_per_step(prepared: Prepared, recipe: Recipe) -> float:
                 loss = model(inputs).float().square().mean()
             loss.backward()
             times.append(time.monotonic() - began)
+            if times[1:] and times[-1] <= enough:
+                break
     return min(times)
 
 

@@ -66,11 +66,13 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
         record.write("run", **_facts(prepared, recipe, names))
         for number, name in enumerate(names, start=1):
             folder = place / "rungs" / f"{number:02d}-{name}"
-            seconds = _seconds(name, names, clock, rungs, ending.seconds(prepared))
-            own = _own_recipe(folder, recipe, number, name)
-            if name == names[-1] and seconds is not None and not folder.exists():
-                own = _fitting_width(prepared, own, seconds)
             talk.say(f"rung {number} of {len(names)}: {name}")
+            own = _own_recipe(folder, recipe, number, name)
+            reserve = ending.seconds(prepared)
+            left = clock.left(reserve)
+            if name == names[-1] and left is not None and not folder.exists():
+                own = _fitting_width(prepared, own, left)
+            seconds = _seconds(name, names, clock, rungs, reserve)
             fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
             before = rungs[-1].fitted if rungs else None
             gain = bought(before.measured, fitted.measured) if before else None
@@ -129,9 +131,9 @@ def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe
         return recipe
     for width in WIDTHS:
         tried = recipe.with_values({"model.width": width})
-        step = fitting.seconds_per_step(prepared, tried)
-        size = fitting.settle(prepared, tried).data.batch_size or 1
-        epochs = seconds / (step * len(prepared.split.train) / size)
+        steps = len(prepared.split.train) / (fitting.settle(prepared, tried).data.batch_size or 1)
+        step = fitting.seconds_per_step(prepared, tried, enough=seconds / steps / LEAST_EPOCHS)
+        epochs = seconds / step / steps
         if epochs >= LEAST_EPOCHS or width == WIDTHS[-1]:
             break
     reason = f"about {epochs:.1f} passes fit in {write_seconds(seconds)}"

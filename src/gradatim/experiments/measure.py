@@ -69,7 +69,7 @@ def bought(before: Measured, after: Measured) -> Interval:
         return stats.paired_difference(after.correct, before.correct)
     return stats.bootstrap_difference(
         stats.r2,
-        after.evaluation.targets,
         after.evaluation.scores[:, 0],
         before.evaluation.scores[:, 0],
+        after.evaluation.targets,
     )

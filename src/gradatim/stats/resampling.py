@@ -70,26 +70,26 @@ def bootstrap(
 
 def bootstrap_difference(
     metric: Metric,
-    targets: ArrayLike,
     first: ArrayLike,
     second: ArrayLike,
+    targets: ArrayLike,
     *,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "",
 ) -> Interval:
-    """Return ``metric(targets, first) - metric(targets, second)`` with its bootstrap interval.
+    """Return ``metric(first, targets) - metric(second, targets)`` with its bootstrap interval.
 
     Both are measured on the same resamples, so what makes samples hard for both cancels out.
     Arguments and errors are those of ``bootstrap``.
     """
 
-    def difference(targets: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-        return metric(targets, first) - metric(targets, second)
+    def difference(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> float:
+        return metric(first, targets) - metric(second, targets)
 
     return bootstrap(
-        difference, targets, first, second, level=level, resamples=resamples, seed=seed, unit=unit
+        difference, first, second, targets, level=level, resamples=resamples, seed=seed, unit=unit
     )
 
 

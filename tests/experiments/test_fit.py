@@ -1,0 +1,150 @@
+"""One command from data to a model, in small."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+import gradatim
+from gradatim.core.recipe import Recipe
+from gradatim.errors import CheckpointError, UsageError
+
+
+def weights(run):
+    return load_file(run.folder / "model" / "weights.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "lenet"
+    return gradatim.fit("digits", model="lenet", epochs=2, seed=3, out=out)
+
+
+def test_the_run_folder_holds_what_the_design_says(run):
+    names = {path.name for path in run.folder.iterdir()}
+    assert {
+        "recipe.toml", "record.jsonl", "split.json", "audit.json", "checkpoint", "model",
+        "predictions.safetensors", "report.html", "wrong",
+    } <= names  # fmt: skip
+    assert run.reason == "finished"
+    assert run.model == "lenet"
+    assert not [path for path in run.folder.rglob("*.tmp")]
+
+
+def test_every_step_is_in_the_record_once(run):
+    record = gradatim.Record.read(run.folder)
+    head = record.of("run")
+    steps = [event["step"] for event in record.of("step")]
+    assert len(head) == 1
+    assert steps == list(range(1, head[0]["total_steps"] + 1))
+    assert [event["epoch"] for event in record.of("epoch")] == [1, 2]
+    for name in ("end", "test", "wrong", "done"):
+        assert len(record.of(name)) == 1, name
+
+
+def test_the_test_event_agrees_with_the_predictions(run):
+    kept = load_file(run.folder / "predictions.safetensors")
+    right = kept["test/scores"].argmax(1) == kept["test/targets"]
+    assert run.test["samples"] == len(right)
+    assert run.test["value"] == pytest.approx(right.mean())
+    assert np.trace(np.array(run.test["confusion"])) == right.sum()
+    assert run.test["low"] < run.test["value"] < run.test["high"]
+
+
+def test_the_package_predicts_what_was_measured(run):
+    data = gradatim.load(run.folder)
+    kept = load_file(run.folder / "predictions.safetensors")
+    from gradatim.data import prepare
+
+    prepared, _ = prepare(run.recipe)
+    scores = data.predict_scores(prepared.inputs[kept["test/indices"]])
+    assert np.abs(scores - kept["test/scores"]).max() < 2e-2  # bf16 in training, fp32 here
+    answer = data.predict(prepared.inputs[int(kept["test/indices"][0])])
+    assert answer.label in data.classes
+    assert isinstance(data.module, torch.nn.Module)
+    assert not data.module.training
+
+
+def test_evaluate_measures_the_same_as_the_run_did(run):
+    again = gradatim.evaluate(run.folder)
+    assert again["value"] == run.test["value"]
+    assert again["confusion"] == run.test["confusion"]
+
+
+def test_the_recipe_reproduces_the_run_bit_for_bit(run, tmp_path):
+    again = gradatim.fit(recipe=run.folder / "recipe.toml", out=tmp_path / "again")
+    assert same(weights(run), weights(again))
+
+
+def test_another_seed_gives_other_weights(run, tmp_path):
+    other = gradatim.fit("digits", model="lenet", epochs=2, seed=4, out=tmp_path / "other")
+    assert not same(weights(run), weights(other))
+
+
+def test_every_automatic_choice_has_a_reason(run):
+    recipe = Recipe.read(run.folder / "recipe.toml")
+    assert recipe.training.learning_rate is not None
+    assert recipe.machine.device is not None
+    for key in ("training.learning_rate", "data.batch_size", "machine.precision", "data.flip"):
+        assert recipe.reasons[key]
+    assert "training.epochs" not in recipe.reasons  # the user said so
+
+
+def test_a_finished_run_is_left_alone(run):
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    again = gradatim.resume(run.folder)
+    assert again.test == run.test
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+def test_a_lost_report_is_written_again(run):
+    (run.folder / "report.html").unlink()
+    gradatim.resume(run.folder)
+    assert "lenet" in (run.folder / "report.html").read_text()
+
+
+def test_global_random_numbers_are_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    gradatim.fit("moons", model="mlp", epochs=1, out=tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_out_folder_must_be_free(run):
+    with pytest.raises(UsageError, match="not empty") as caught:
+        gradatim.fit("digits", model="lenet", epochs=1, out=run.folder)
+    assert "gradatim resume" in str(caught.value)
+
+
+def test_other_data_cannot_be_resumed(tmp_path):
+    rows = [[f"{x}", f"{x * x % 7}", "ab"[x % 2]] for x in range(200)]
+    table = tmp_path / "table.csv"
+    table.write_text("x,z,label\n" + "\n".join(",".join(row) for row in rows))
+    run = gradatim.fit(table, model="linear", epochs=1, out=tmp_path / "run")
+    lines = (run.folder / "record.jsonl").read_text().splitlines(keepends=True)
+    (run.folder / "record.jsonl").write_text("".join(lines[:-1]))  # as if it had been killed
+    table.write_text(table.read_text().replace("199", "1990"))
+    with pytest.raises(CheckpointError, match="no longer those the run began with"):
+        gradatim.resume(run.folder)
+
+
+def test_two_numbers_draw_a_boundary(tmp_path):
+    run = gradatim.fit("moons", model="mlp", epochs=3, out=tmp_path / "run")
+    boundary = json.loads((run.folder / "boundary.json").read_text())
+    assert np.array(boundary["winner"]).shape == (boundary["y"][2], boundary["x"][2])
+    assert "boundary" in (run.folder / "report.html").read_text().lower()
+
+
+def test_default_folders_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = [gradatim.fit("iris", model="majority").folder for _ in range(2)]
+    assert [str(folder) for folder in folders] == [
+        "runs/iris-majority-1", "runs/iris-majority-2",
+    ]  # fmt: skip
