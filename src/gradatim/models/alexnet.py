@@ -39,7 +39,7 @@ class AlexNet(Network):
             response normalisation, which has no parameters).
         units: of the two hidden dense layers; 4096, or 1024 for small images, when auto.
         dropout: probability with which an input of a hidden dense layer is set to zero.
-        initialisation: see ``models/initialisation.py``; PyTorch's own, as torchvision has it.
+        initialisation: see ``models/initialisation.py``.
     """
 
     smallest_side = 8
@@ -51,7 +51,7 @@ class AlexNet(Network):
         form: Form = "torchvision",
         units: Positive | None = None,
         dropout: Share = 0.5,
-        initialisation: str = "pytorch",
+        initialisation: str = "auto",
     ) -> None:
         super().__init__()
         small = is_small(spec)

@@ -15,7 +15,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gradatim.core.spec import Spec
-from gradatim.models.blocks import is_small, start_fan_out
+from gradatim.models.blocks import is_small
+from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 from gradatim.models.options import Positive, Share
 
@@ -38,6 +39,7 @@ class VGG(Network):
         width: channels of the first block; the further ones have 2, 4, 8 and 8 times as many.
         units: of the two hidden dense layers; 4096, or 512 for small images, when auto.
         dropout: probability with which a hidden dense unit is set to zero in training.
+        initialisation: see ``models/initialisation.py``.
     """
 
     depths: ClassVar[tuple[int, int, int, int, int]]
@@ -51,6 +53,7 @@ class VGG(Network):
         width: Positive = 64,
         units: Positive | None = None,
         dropout: Share = 0.5,
+        initialisation: str = "auto",
     ) -> None:
         super().__init__()
         small = is_small(spec)
@@ -73,14 +76,7 @@ class VGG(Network):
             nn.Dropout(dropout),
             nn.Linear(units, spec.outputs),
         )
-        self._start()
-
-    def _start(self) -> None:
-        start_fan_out(self)
-        for module in self.classifier:
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, 0.0, 0.01)
-                nn.init.zeros_(module.bias)
+        initialise(self, initialisation)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return the scores, ``B x outputs``."""
