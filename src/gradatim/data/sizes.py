@@ -35,13 +35,15 @@ def choose_shape(sizes: np.ndarray) -> tuple[Literal["crop", "letterbox"], str]:
         return "crop", "no picture to judge by"
     shorter, longer = sizes.min(axis=1), sizes.max(axis=1)
     if (shorter == longer).all():
-        return "crop", "all pictures are square: nothing is cut off"
+        return "crop", "all pictures are square: a crop of the middle cuts nothing off"
     lost = 1 - shorter / longer
     fine = float((lost <= CROPPED_AT_MOST + 1e-9).mean())
-    share = f"{fine:.0%} of the pictures lose at most a third by a crop of the middle"
     if fine >= CROPPED_SHARE:
-        return "crop", share
-    return "letterbox", f"only {share}, so all of each is kept in a grey frame"
+        return "crop", f"a crop of the middle costs {fine:.0%} of the pictures at most a third"
+    return "letterbox", (
+        f"a crop of the middle would cost {1 - fine:.0%} of the pictures more than a third, so all "
+        "of each is kept in a grey frame"
+    )
 
 
 def choose_size(sizes: np.ndarray, shape: str) -> tuple[int, str]:
