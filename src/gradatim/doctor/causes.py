@@ -1,0 +1,125 @@
+"""Causes before symptoms: which fault explains which.
+
+Among the alarms of a run, one that another explains is a symptom. The primary finding is one that
+nothing explains; where several are left, the order below decides, from faults of the loop and the
+data to those of settings: what stands first makes what follows meaningless.
+"""
+
+from __future__ import annotations
+
+_SYMPTOMS = (
+    "not-converging",
+    "under-trained",
+    "underfitting",
+    "initial-loss-off",
+    "oscillating-loss",
+    "dying-relu",
+    "saturated-activation",
+    "non-finite",
+    "exploding-gradient",
+    "vanishing-gradient",
+)
+
+ORDER = (
+    "non-finite-input",
+    "degenerate-data",
+    "swapped-axes",
+    "cut-graph",
+    "gradients-wiped",
+    "missing-zero-grad",
+    "optimiser-owns-wrong-parameters",
+    "unused-parameters",
+    "frozen-parameters",
+    "broadcast-loss",
+    "flipped-loss-sign",
+    "constant-output",
+    "softmax-over-batch",
+    "double-softmax",
+    "double-sigmoid",
+    "loss-input-mismatch",
+    "output-range",
+    "activation-on-logits",
+    "symmetric-init",
+    "training-in-eval-mode",
+    "evaluating-in-train-mode",
+    "missing-nonlinearity",
+    "badly-scaled-init",
+    "inputs-not-normalised",
+    "targets-unscaled",
+    "train-test-mismatch",
+    "train-test-leakage",
+    "target-leakage",
+    "not-shuffled",
+    "labels-misaligned",
+    "carried-state",
+    "loss-reduction-sum",
+    "accumulation-not-divided",
+    "wrong-loss",
+    "schedule-bug",
+    "clip-too-tight",
+    "optimiser-settings",
+    "weight-decay-too-high",
+    "dropout-too-high",
+    "batchnorm-small-batch",
+    "train-eval-gap",
+    "batch-size-unsuited",
+    "collapsed-feature-map",
+    "learning-rate-too-high",
+    "learning-rate-too-low",
+    "augmentation-too-strong",
+    "too-little-capacity",
+    "class-imbalance",
+    "label-noise",
+    "wrong-metric",
+    "exploding-gradient",
+    "vanishing-gradient",
+    "non-finite",
+    "saturated-activation",
+    "dying-relu",
+    "oscillating-loss",
+    "overfitting",
+    "initial-loss-off",
+    "under-trained",
+    "underfitting",
+    "not-converging",
+)
+"""Every name, the likeliest root first."""
+
+_DIVERGING = {"non-finite", "exploding-gradient", "dying-relu", "oscillating-loss"}
+_DIVERGING |= {"saturated-activation", "not-converging", "initial-loss-off"}
+_STUCK = {"not-converging", "under-trained", "underfitting", "learning-rate-too-low"}
+
+EXPLAINS: dict[str, set[str]] = {
+    "learning-rate-too-high": _DIVERGING | {"vanishing-gradient"},
+    "batch-size-unsuited": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
+    "loss-reduction-sum": _DIVERGING | {"learning-rate-too-high", "vanishing-gradient"},
+    "accumulation-not-divided": _DIVERGING | {"learning-rate-too-high", "vanishing-gradient"},
+    "inputs-not-normalised": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
+    "targets-unscaled": _DIVERGING | _STUCK | {"learning-rate-too-high"},
+    "badly-scaled-init": _DIVERGING | _STUCK | {"vanishing-gradient", "learning-rate-too-high"},
+    "symmetric-init": _DIVERGING | _STUCK | {"vanishing-gradient", "learning-rate-too-high"},
+    "vanishing-gradient": _STUCK | {"saturated-activation"},
+    "exploding-gradient": _DIVERGING | {"learning-rate-too-high"},
+    "dying-relu": _STUCK | {"vanishing-gradient"},
+    "saturated-activation": _STUCK,
+    "non-finite-input": _DIVERGING | _STUCK | {"non-finite", "learning-rate-too-high"},
+    "output-range": _STUCK | _DIVERGING | {"targets-unscaled", "learning-rate-too-high"},
+    "optimiser-settings": _DIVERGING | _STUCK | {"learning-rate-too-high"},
+    "missing-zero-grad": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
+    "not-shuffled": {"oscillating-loss", "train-eval-gap", "train-test-mismatch", "overfitting"},
+    "schedule-bug": _DIVERGING | _STUCK | {"learning-rate-too-high"},
+    "training-in-eval-mode": {"train-eval-gap"},
+    "clip-too-tight": _STUCK,
+    "dropout-too-high": _STUCK,
+    "weight-decay-too-high": _STUCK | {"vanishing-gradient", "dying-relu"},
+}
+
+
+def explains(cause: str, symptom: str) -> bool:
+    """Say whether one fault explains another."""
+    if cause == symptom:
+        return False
+    if symptom in EXPLAINS.get(cause, ()):
+        return True
+    # Any fault of structure or data explains that a run learns nothing or falls apart.
+    return symptom in _SYMPTOMS and cause not in _SYMPTOMS

@@ -1,0 +1,268 @@
+"""The facts of a Record, put in order for the rules."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from statistics import fmean, median
+from typing import Any
+
+from gradatim.core.record import Record, number
+
+Event = dict[str, Any]
+BASELINES = ("cross_entropy", "nll_loss", "binary_cross_entropy", "mse_loss")
+
+
+def entropy(counts: Sequence[float]) -> float:
+    """Return the entropy in nats of a distribution given as counts."""
+    total = sum(counts)
+    shares = [count / total for count in counts if count > 0] if total else []
+    return -sum(share * math.log(share) for share in shares)
+
+
+def added(rows: Iterable[Sequence[int]]) -> list[int]:
+    """Return the sum of lists of counts."""
+    total: list[int] = []
+    for row in rows:
+        if len(row) > len(total):
+            total += [0] * (len(row) - len(total))
+        for index, count in enumerate(row):
+            total[index] += count
+    return total
+
+
+class Facts:
+    """What a Record says, by kind, with what follows from it.
+
+    Args:
+        record: what the probes wrote.
+        trials: the Records of the same script run again with one treatment, by its name.
+        finished: False while the script still runs, so that nothing is judged by how it ends.
+    """
+
+    def __init__(
+        self, record: Record, trials: dict[str, Facts] | None = None, *, finished: bool = True
+    ) -> None:
+        self.record = record
+        self.trials = trials or {}
+        self.finished = finished and record.last("unwatched") is not None
+        self.models: dict[str, Event] = {e["model"]: e for e in record.of("model")}
+        self.optimisers: dict[int, Event] = {}
+        for event in record.of("optimiser"):
+            self.optimisers[event["optimiser"]] = event
+        self.forwards = record.of("forward")
+        self.backwards = record.of("backward")
+        self.updates = record.of("update")
+        self.evaluations = record.of("evaluation")
+        self.loaders = record.of("loader")
+        self.schedulers = record.of("scheduler")
+        self.troubles = record.of("trouble")
+        self.end: Event = record.last("unwatched") or {}
+
+    # -- the loop
+
+    @cached_property
+    def rows(self) -> list[tuple[int, int, float, float | None, int]]:
+        """Step, optimiser, loss, learning rate, backward passes: one row per step seen."""
+        return [
+            (row[0], row[1], number(row[2]), row[3], row[4])
+            for event in self.record.of("losses")
+            for row in event["rows"]
+        ]
+
+    @property
+    def steps(self) -> int:
+        """How many steps were made, as far as is known."""
+        return int(self.end.get("step", self.rows[-1][0] if self.rows else 0))
+
+    @cached_property
+    def parameters(self) -> dict[str, Event]:
+        """All parameters of all models by name, as first described."""
+        found: dict[str, Event] = {}
+        for event in self.record.of("model"):
+            for item in event["parameters"]:
+                found.setdefault(item["name"], item)
+        return found
+
+    @cached_property
+    def modules(self) -> dict[str, Event]:
+        """All modules of all models by name."""
+        return {item["name"]: item for event in self.models.values() for item in event["modules"]}
+
+    def by_parameter(self, key: str, early: bool = False) -> dict[str, float]:
+        """Return the median over the steps looked at of a parameter's gradient, weight or update.
+
+        Args:
+            key: ``gradient``, ``weight`` or ``update`` (root mean squares).
+            early: only the first eight steps; else all after them, where there are any.
+        """
+        events = [e for e in self.updates if (e["step"] <= 8) == early] or self.updates
+        values: dict[str, list[float]] = {}
+        for event in events:
+            for name, item in event.get("parameters", {}).items():
+                values.setdefault(name, []).append(number(item[key]))
+        return {name: median(found) for name, found in values.items()}
+
+    @cached_property
+    def owned(self) -> set[str]:
+        """Names of all parameters that some optimiser owns."""
+        return {item["name"] for e in self.optimisers.values() for item in e["parameters"]}
+
+    @cached_property
+    def reached(self) -> set[str]:
+        """Names of all parameters that some loss reached or some step changed."""
+        found = {name for event in self.backwards for name in event["reached"]}
+        for event in self.updates:
+            for name, item in event.get("parameters", {}).items():
+                if number(item["gradient"]) != 0:
+                    found.add(name)
+        return found
+
+    # -- the loss
+
+    @cached_property
+    def criteria(self) -> list[Event]:
+        """Every reading of a loss that was trained on, in order, each with its step."""
+        return [{**loss, "step": e["step"]} for e in self.backwards for loss in e["losses"]]
+
+    @cached_property
+    def criterion(self) -> str | None:
+        """The loss trained on, when it is one."""
+        names = Counter(item["name"] for item in self.criteria)
+        if not names:
+            return None
+        name, count = names.most_common(1)[0]
+        return name if count >= 0.8 * sum(names.values()) else None
+
+    @cached_property
+    def labels(self) -> list[tuple[int, list[int]]]:
+        """Label counts of each training batch seen, with its step."""
+        found = [(e["step"], e["counts"]) for e in self.record.of("labels")]
+        found += [(c["step"], c["labels"]) for c in self.criteria if c.get("labels")]
+        return sorted(found, key=lambda item: item[0])
+
+    @cached_property
+    def several_players(self) -> bool:
+        """Whether models are trained against one another, or on targets that move.
+
+        Several optimisers, or forward passes without gradients inside the very steps that train,
+        make the loss no measure of progress (GANs, reinforcement learning, teachers).
+        """
+        stepping = {event["optimiser"] for event in self.updates}
+        trained = {e["model"] for e in self.forwards if e["training"]}
+        inside = {
+            e["step"]
+            for e in self.evaluations
+            if e["step"] <= 8
+            and "loss" not in e
+            and "paired" not in e
+            and (e["training"] or e["model"] not in trained)
+        }
+        dense = min(8, self.steps)
+        return len(stepping) > 1 or (dense >= 4 and len(inside) >= 0.7 * dense)
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """The loss of knowing only how often each class occurs, or the mean; None if unknown."""
+        if self.several_players:
+            return None
+        name = self.criterion
+        if name in ("cross_entropy", "nll_loss"):
+            counts = added(item for _, item in self.labels)
+            return entropy(counts) or None
+        if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
+            counts = added(c["labels"] for c in self.criteria if c.get("labels"))
+            return entropy(counts) if sum(counts) else None
+        variances = [
+            number(c["target"]["variance"])
+            for c in self.criteria
+            if "variance" in c.get("target", {})
+        ]
+        if name == "mse_loss" and variances:
+            return median(variances) or None
+        return None
+
+    @cached_property
+    def curve(self) -> list[tuple[int, float]]:
+        """Step and training loss per sample, one point per step seen.
+
+        The loss handed to ``backward`` may be a sum, a share or carry a penalty; where the
+        criterion's own value is known, the curve is brought to its scale.
+        """
+        rows = [(row[0], row[2]) for row in self.rows]
+        return [(step, value * self._scale) for step, value in rows]
+
+    @cached_property
+    def _scale(self) -> float:
+        by_step = {row[0]: row[2] for row in self.rows}
+        ratios = []
+        for item in self.criteria:
+            value = item.get("value")
+            got = by_step.get(item["step"])
+            if value is None or got is None or not got:
+                continue
+            value = number(value)
+            if item.get("reduction") == "sum":
+                value /= max(1, item.get("samples", 1))
+            if math.isfinite(value) and math.isfinite(got):
+                ratios.append(value / got)
+        return median(ratios) if ratios else 1.0
+
+    def _mean(self, part: list[float]) -> float | None:
+        finite = [value for value in part if math.isfinite(value)]
+        return fmean(finite) if len(finite) > len(part) / 2 else None
+
+    @cached_property
+    def first_loss(self) -> float | None:
+        """The loss before any step."""
+        return self.curve[0][1] if self.curve and self.curve[0][0] == 1 else None
+
+    @cached_property
+    def late_loss(self) -> float | None:
+        """The mean training loss over the last tenth of the run (at least 10 steps)."""
+        count = max(10, len(self.curve) // 10)
+        return self._mean([value for _, value in self.curve[-count:]]) if self.curve else None
+
+    @cached_property
+    def windows(self) -> list[float]:
+        """The mean training loss of twenty equal parts of the run."""
+        values = [value for _, value in self.curve]
+        size = max(1, len(values) // 20)
+        means = [self._mean(values[i : i + size]) for i in range(0, len(values) - size + 1, size)]
+        return [value for value in means if value is not None]
+
+    @cached_property
+    def evaluated(self) -> list[tuple[int, float]]:
+        """Step and loss of each evaluation that called the loss trained on."""
+        found = []
+        for event in self.evaluations:
+            loss = event.get("loss")
+            if loss and loss.get("value") is not None and loss["name"] == self.criterion:
+                found.append((event["step"], number(loss["value"])))
+        return found
+
+    @cached_property
+    def accuracies(self) -> list[tuple[int, float]]:
+        """Step and accuracy of each evaluation in which labels could be matched."""
+        found = []
+        for event in self.evaluations:
+            counted = event.get("loss") if (event.get("loss") or {}).get("labels") else None
+            counted = counted or event.get("paired")
+            if counted and counted.get("labels") and sum(counted["labels"]):
+                found.append((event["step"], sum(counted["right"]) / sum(counted["labels"])))
+        return found
+
+    @cached_property
+    def training_accuracy(self) -> float | None:
+        """Accuracy over the training batches looked at in the last quarter of the run."""
+        late = [c for c in self.criteria if c.get("right") and c["step"] > 0.75 * self.steps]
+        total = sum(sum(c["labels"]) for c in late)
+        return sum(sum(c["right"]) for c in late) / total if total else None
+
+    # -- data
+
+    def inputs(self) -> list[Event]:
+        """Return the statistics of the first input of each training pass looked at."""
+        return [e["inputs"][0] for e in self.forwards if e.get("inputs")]

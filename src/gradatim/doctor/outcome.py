@@ -1,0 +1,84 @@
+"""Does the run do badly? Statistical findings may alarm only if it does.
+
+Nobody tells the doctor what was hoped for, so the yardstick is the loss of an answer that ignores
+the input: the entropy of the labels, or the variance of the targets. A run does badly when, after
+enough steps, it has not beaten that by a tenth; when its loss is not finite; or when the loss has
+risen far above where it was. Where no yardstick is known (losses written by hand that cannot be
+read, several players, moving targets), the answer is None: nothing is known, and nothing alarms.
+
+The tenth and the numbers of steps are proposals of the fault vocabulary, checked on the
+development half of the open benchmark.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gradatim.core.finding import Evidence
+from gradatim.doctor.facts import Facts
+
+MARGIN = 0.9
+"""Share of the baseline that a run must get below."""
+
+STEPS_AT_END = 30
+"""Steps after which a finished run can be said to have failed."""
+
+STEPS_RUNNING = 1000
+"""Steps after which a run under way can be said to fail: plateaus of hundreds of steps end well."""
+
+RISEN = 1.5
+"""A loss this many times its own smallest twentieth has risen."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whether a run does badly (None: cannot be told), and the figures that say so."""
+
+    bad: bool | None
+    why: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    share: float | None = None  # late loss divided by the baseline
+    risen: bool = False
+
+
+def outcome(facts: Facts) -> Outcome:
+    """Return how the run does."""
+    if facts.steps < STEPS_AT_END or not (facts.finished or facts.steps >= STEPS_RUNNING):
+        return Outcome(None, "too few steps")
+    late, base = facts.late_loss, facts.baseline
+    if late is None:
+        last = facts.curve[-1][1] if facts.curve else 0.0
+        if not math.isfinite(last):
+            return Outcome(True, "the loss is not finite", (Evidence("loss", repr(last)),))
+        return Outcome(None, "no loss was seen")
+    if base is None:
+        first = facts.first_loss
+        known = facts.criterion in ("l1_loss", "smooth_l1_loss", "huber_loss", "mse_loss")
+        if known and not facts.several_players and first and late > 0.9 * first:
+            seen = Evidence("training loss", late, (0.0, 0.9 * first))
+            return Outcome(True, "the loss has hardly fallen from where it began", (seen,))
+        return Outcome(None, "no yardstick for this loss is known")
+    share = late / base
+    beats = Evidence("training loss", late, (0.0, MARGIN * base), "nats" if _nats(facts) else "")
+    if share > MARGIN:
+        return Outcome(True, "the loss is no better than ignoring the input", (beats,), share)
+    lowest = min(facts.windows, default=late)
+    if late > RISEN * lowest and late - lowest > 0.25 * base:
+        risen = Evidence("training loss", late, (0.0, RISEN * lowest))
+        return Outcome(True, "the loss has risen far above where it was", (risen,), share, True)
+    return Outcome(False, "", (beats,), share)
+
+
+def generalises_badly(facts: Facts) -> Evidence | None:
+    """Return the last evaluation's loss when it is worse than ignoring the input."""
+    if not facts.evaluated or not facts.baseline or not facts.finished:
+        return None
+    last = facts.evaluated[-1][1]
+    if math.isfinite(last) and last <= facts.baseline:
+        return None
+    return Evidence("evaluation loss", last, (0.0, facts.baseline))
+
+
+def _nats(facts: Facts) -> bool:
+    return facts.criterion != "mse_loss"

@@ -1,0 +1,65 @@
+"""Training samples are distorted so much that they no longer show what is to be learned.
+
+Checks: training inputs never come round again although all samples were passed more than once
+(they are augmented); the training loss beside the evaluation loss.
+
+Why: augmentation must leave the label readable. Beyond that it is noise.
+
+Evidence: an alarm when the run does badly; a note when the training loss is twice the evaluation
+loss and more than half of the baseline.
+
+Wrong when: augmentation is strong and the schedule long: both losses are then low in the end.
+
+Cure: smaller rotations, less noise; look at a few augmented samples.
+"""
+
+from __future__ import annotations
+
+from gradatim.core.finding import Where
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import Answer, NotSeen, Rule, at, found, number
+
+
+def never_again(facts: Facts) -> bool:
+    """Say whether training samples are never seen twice over more than one pass of the data."""
+    seen = facts.record.of("samples")
+    sizes = [e["samples"] for e in facts.loaders if e["samples"]]
+    if not seen or not sizes:
+        return False
+    shown = sum(len(e["fingerprints"]) for e in seen)
+    again = sum(e["again"] for e in seen)
+    return bool(shown > 1.5 * max(sizes) and again < 0.02 * shown)
+
+
+def judge(facts: Facts) -> Answer:
+    """Compare losses where inputs are augmented."""
+    if not facts.loaders:
+        return NotSeen("no data loader tells when all samples have been passed")
+    if not never_again(facts):
+        return []
+    badly = outcome(facts)
+    late, base = facts.late_loss, facts.baseline
+    milder = bool(
+        facts.evaluated
+        and late
+        and base
+        and late > 0.5 * base
+        and late > 2 * facts.evaluated[-1][1]
+    )
+    if not badly.bad and not milder:
+        return []
+    return [
+        found(
+            "augmentation-too-strong",
+            "no training sample is ever seen twice, and the network cannot fit them",
+            number("training samples seen twice", 0, 1, None),
+            *badly.evidence,
+            level="alarm" if badly.bad else "note",
+            where=at(facts.loaders[0]) if facts.loaders else Where(),
+            cures=[("weaken the augmentation", "degrees=10, noise=0.05")],
+        )
+    ]
+
+
+RULE = Rule("augmentation-too-strong", judge, needs=("forward",), least_steps=30, at_end=True)

@@ -1,0 +1,76 @@
+"""The batch is too small for the learning rate, or so large that too few steps are made.
+
+Checks: samples per step, samples in all, and steps made.
+
+Why: a single sample's gradient is mostly noise: at a high rate it throws the weights about. The
+whole data set as one batch makes one step per epoch: too few steps for any but small problems.
+
+Evidence: an alarm when the run does badly and steps use one or two samples; or every step uses all
+samples, fewer than 100 steps were made, and the loss was still falling at the end above half of
+the baseline.
+
+Wrong when: gradients are accumulated over many small batches; passes per step are counted.
+
+Cure: 32 to 128 samples.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from gradatim.core.finding import Where
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import Answer, Rule, at, found, number
+from gradatim.doctor.rules.under_trained import fifths
+
+
+def samples_per_step(facts: Facts) -> int | None:
+    """Return the usual number of samples that go into one step."""
+    per_step: Counter[int] = Counter()
+    for item in facts.criteria:
+        per_step[item["step"]] += item.get("samples", 0)
+    sizes = [size for size in per_step.values() if size]
+    return Counter(sizes).most_common(1)[0][0] if sizes else None
+
+
+def judge(facts: Facts) -> Answer:
+    """Judge the number of samples per step."""
+    size = samples_per_step(facts)
+    badly = outcome(facts)
+    if size is None:
+        return []
+    place = at(facts.loaders[0]) if facts.loaders else Where()
+    if size <= 2 and badly.bad:
+        return [
+            found(
+                "batch-size-unsuited",
+                "each step rests on one or two samples, too few for this learning rate",
+                number("samples per step", size, 8, None),
+                *badly.evidence,
+                where=place,
+                step=1,
+                cures=[("a larger batch", "batch_size=32"), ("or a lower rate", "lr=lr / 10")],
+            )
+        ]
+    repeats = facts.record.of("samples")[1:4]
+    whole = bool(repeats) and all(e["again"] >= 0.9 * len(e["fingerprints"]) for e in repeats)
+    parts = fifths(facts)
+    falling = len(parts) == 5 and parts[4] < parts[3] < parts[2]
+    if whole and size >= 200 and facts.steps < 100 and falling and (badly.share or 0.0) > 0.5:
+        return [
+            found(
+                "batch-size-unsuited",
+                "all samples go into every step, so too few steps are made",
+                number("samples per step", size, None, 256),
+                number("steps", facts.steps, 100, None),
+                *badly.evidence,
+                where=place,
+                step=1,
+                cures=[("mini-batches", "DataLoader(dataset, batch_size=32, shuffle=True)")],
+            )
+        ]
+    return []
+
+
+RULE = Rule("batch-size-unsuited", judge, needs=("backward",), least_steps=10, at_end=True)

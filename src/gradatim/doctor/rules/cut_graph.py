@@ -1,0 +1,88 @@
+"""The graph from the loss to the parameters is cut.
+
+Checks: parameters that an optimiser owns and whose modules are called in training, but that no
+loss ever reaches, while a module called after them is given a tensor without history; or a loss
+that reaches no parameter at all.
+
+Why: ``detach``, ``.data``, ``.item()``, ``torch.tensor(...)``, NumPy and ``no_grad`` cut the graph;
+everything before the cut stays as it was initialised.
+
+Evidence: exact. Alarms after three steps.
+
+Wrong when: a part is meant to stay as it is, but its parameters are still trainable and still
+given to the optimiser. Targets without gradient (teachers, stop-gradient branches) are reached by
+another path or not owned, and not reported.
+
+Cure: keep tensors as they are between the model and the loss.
+"""
+
+from __future__ import annotations
+
+from gradatim.core.finding import Where
+from gradatim.doctor.facts import Event, Facts
+from gradatim.doctor.rule import Answer, Rule, at, found, number
+
+_CURE = ("remove detach, .data, .item(), numpy or no_grad between layers and loss", "")
+
+
+def _nothing(facts: Facts) -> list[Event]:
+    """Return backward passes that reached nothing that can be trained."""
+    return [e for e in facts.backwards if not e["reached"] and e["complete"]]
+
+
+def judge(facts: Facts) -> Answer:
+    """Look for owned parameters behind a cut."""
+    nothing = _nothing(facts)
+    if len(nothing) >= 3 and len(nothing) == len(facts.backwards) and facts.optimisers:
+        first = nothing[0]
+        return [
+            found(
+                "cut-graph",
+                "the loss is not connected to any parameter: nothing is learned",
+                number("parameters reached from the loss", 0, 1, None),
+                number("operations between loss and parameters", len(first["tail"])),
+                where=at(first),
+                step=first["step"],
+                cures=[("hand the computed loss itself to backward", "loss.backward()")],
+            )
+        ]
+    if len(facts.backwards) < 3 or not all(e["complete"] for e in facts.backwards):
+        return []
+    return _between_layers(facts)
+
+
+def _between_layers(facts: Facts) -> Answer:
+    owned = {
+        item["name"]
+        for e in facts.optimisers.values()
+        for item in e["parameters"]
+        if item["trainable"]
+    }
+    lost = owned - facts.reached
+    if not lost or not facts.reached & owned:
+        return []
+    behind = {name.rpartition(".")[0] for name in lost}
+    for event in facts.forwards[:8]:
+        called: list[str] = []
+        for call in event["calls"]:
+            name = call["name"] or ""
+            after = [item for item in called if item in behind]
+            blind = call.get("floating") and not call.get("gradient") and not call.get("is_batch")
+            reached = any(item.startswith(name + ".") for item in facts.reached)
+            if after and blind and reached and name not in behind:
+                return [
+                    found(
+                        "cut-graph",
+                        f"the graph is cut before {name}: what comes before it is not trained",
+                        number("owned parameters never reached by the loss", len(lost), 0, 0),
+                        number("last module before the cut", after[-1]),
+                        where=Where(name, sorted(lost)[0], event["file"], event["line"]),
+                        step=event["step"],
+                        cures=[_CURE],
+                    )
+                ]
+            called.append(name)
+    return []
+
+
+RULE = Rule("cut-graph", judge, needs=("backward", "optimiser"), least_steps=3)

@@ -1,0 +1,68 @@
+"""The learning rate is too low.
+
+Checks: how far one step moves the weights, over the whole run; with ``--probe``, the same script at
+ten times the rate.
+
+Why: the run would take ten or a thousand times as long.
+
+Evidence: confirmed by a treatment, or overwhelming: the run does badly and the typical step changes
+a weight by less than 1e-5 of its size although its gradient is not zero. With the treatment: the
+loss falls at least three times as far at ten times the rate, and the run has not got below 70 % of
+its baseline.
+
+Wrong when: fine-tuning a little is meant; then the loss begins low and nothing is reported.
+
+Cure: three or ten times the rate; a learning-rate range test.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
+from gradatim.doctor.trial import better
+
+SMALL = 1e-5
+UNFINISHED = 0.7
+
+
+def judge(facts: Facts) -> Answer:
+    """Judge the size of the steps, or the trial at ten times the rate."""
+    badly = outcome(facts)
+    if badly.bad is None or badly.share is None:
+        return []
+    if badly.share < UNFINISHED or not facts.finished:
+        return []
+    updates, weights = facts.by_parameter("update"), facts.by_parameter("weight")
+    ratios = [updates[name] / weights[name] for name in updates if weights[name] > 0]
+    typical = median(ratios) if ratios else None
+    rate = facts.rows[0][3] if facts.rows else None
+    evidence = [number("learning rate", rate)]
+    if typical is not None:
+        evidence.append(number("one step's change of a weight / its size", typical, SMALL, None))
+    sure = bool(badly.bad) and typical is not None and 0 < typical < SMALL
+    gain = better(facts, "learning-rate-tenfold")
+    if gain is not None:
+        evidence.append(number("last loss at ten times the rate", gain.late))
+        sure = sure or gain.faster >= 3.0
+    if not sure:
+        if gain is not None or badly.risen:
+            return []
+        return Want(("learning-rate-tenfold",), "the loss has hardly fallen")
+    optimiser = next(iter(facts.optimisers.values()), {})
+    return [
+        found(
+            "learning-rate-too-low",
+            "the steps are too short: the loss would fall much faster at a higher rate",
+            *evidence,
+            *badly.evidence,
+            where=at(optimiser),
+            step=1,
+            cures=[("ten times the learning rate", f"lr={rate * 10:g}" if rate else "lr=lr * 10")],
+        )
+    ]
+
+
+RULE = Rule("learning-rate-too-low", judge, needs=("update",), least_steps=30)

@@ -1,0 +1,54 @@
+"""The network learns its training samples by heart.
+
+Checks: the evaluation loss over time, beside the training loss.
+
+Why: from some step on the network fits what is particular to the training samples; new ones are
+predicted worse and worse.
+
+Evidence: statistical: the last three evaluations all lie above the lowest by 20 % and more, the
+last by 50 % and more than a tenth of the baseline, while the training loss is below half of the
+evaluation loss. A gap that does not grow is not reported.
+
+Wrong when: accuracy still rises while a few samples are confidently wrong.
+
+Cure: stop at the lowest evaluation loss; more data; augmentation; weight decay; dropout.
+"""
+
+from __future__ import annotations
+
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.rule import Answer, NotSeen, Rule, found, number
+
+
+def judge(facts: Facts) -> Answer:
+    """Look for an evaluation loss that rises while training goes on."""
+    losses = facts.evaluated
+    if len(losses) < 5:
+        return NotSeen("fewer than five evaluations called the loss trained on")
+    base = facts.baseline or losses[0][1]
+    step, lowest = min(losses, key=lambda item: item[1])
+    last = losses[-1][1]
+    rises = all(value > 1.2 * lowest for _, value in losses[-3:]) and last > 1.5 * lowest
+    late = facts.late_loss
+    if not rises or last - lowest < 0.1 * base or late is None or late > 0.5 * last:
+        return []
+    accuracy = dict(facts.accuracies)
+    best = max(accuracy.values(), default=0.0)
+    if accuracy and list(accuracy.values())[-1] > best - 0.01 and last < base:
+        return []
+    return [
+        found(
+            "overfitting",
+            f"evaluation is getting worse since step {step} while training goes on",
+            number("last evaluation loss / lowest", last / lowest, 1.0, 1.5),
+            number("training loss", late),
+            step=step,
+            cures=[
+                ("stop where the evaluation loss is lowest", "early stopping"),
+                ("weight decay or dropout", "weight_decay=1e-2"),
+            ],
+        )
+    ]
+
+
+RULE = Rule("overfitting", judge, needs=("evaluation", "losses"), least_steps=20, at_end=True)

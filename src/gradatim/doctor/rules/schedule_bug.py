@@ -1,0 +1,85 @@
+"""The learning-rate schedule is not the one that was meant.
+
+Checks: the learning rate at every step.
+
+Why: a schedule stepped once per batch instead of once per epoch brings the rate to nothing early; a
+warm-up that never ends lets it grow until the loss rises.
+
+Evidence: an alarm when the rate is below a thousandth of its peak for more than half of the run and
+the loss is not far below the baseline (30 %) or hardly fell afterwards; or when the rate rises to
+the very end, at least fivefold, and the loss has risen from its lowest by a tenth of the baseline.
+
+Wrong when: a learning-rate range test is meant; then it ends soon after the loss rises.
+
+Cure: call ``scheduler.step()`` once per epoch, or set its length in steps.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from gradatim.core.finding import Finding
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import Answer, Rule, at, found, number
+
+
+def rates(facts: Facts) -> list[tuple[int, float]]:
+    """Return step and learning rate of the first optimiser."""
+    if not facts.rows:
+        return []
+    first = facts.rows[0][1]
+    return [(row[0], row[3]) for row in facts.rows if row[1] == first and row[3] is not None]
+
+
+def _collapsed(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
+    peak = max(rate for _, rate in trace)
+    begins = next((step for step, rate in trace if rate < 1e-3 * peak), None)
+    gone = sum(rate < 1e-3 * peak for _, rate in trace) / len(trace)
+    share = outcome(facts).share
+    if begins is None or gone < 0.5 or share is None or share < 0.3:
+        return None
+    scheduler = facts.schedulers[-1] if facts.schedulers else {}
+    return found(
+        "schedule-bug",
+        "the learning rate falls to nothing in the first half of the run",
+        number("share of steps below a thousandth of the peak rate", gone, 0.0, 0.5),
+        number("last learning rate / peak", trace[-1][1] / peak, 1e-3, 1.0),
+        where=at(scheduler),
+        step=begins,
+        cures=[("step the schedule once per epoch, not per batch", "scheduler.step()")],
+    )
+
+
+def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
+    values = [rate for _, rate in trace]
+    later = values[len(values) // 5 :]
+    rising = all(b >= a for a, b in pairwise(values))
+    windows, base = facts.windows, facts.baseline or facts.first_loss
+    if not rising or later[-1] < 5 * values[0] or later[-1] < 1.5 * later[0] or not base:
+        return None
+    risen = (facts.late_loss if facts.late_loss is not None else 1e9) - min(windows, default=0.0)
+    if risen < 0.1 * base:
+        return None
+    scheduler = facts.schedulers[-1] if facts.schedulers else {}
+    return found(
+        "schedule-bug",
+        "the learning rate rises to the end of the run, and the loss with it",
+        number("last learning rate / first", later[-1] / values[0], 0.0, 5.0),
+        number("loss at the end above its lowest", risen, 0.0, 0.1 * base),
+        where=at(scheduler),
+        step=trace[len(trace) // 2][0],
+        cures=[("end the warm-up", "LambdaLR(optimizer, lambda s: min(1.0, s / warmup))")],
+    )
+
+
+def judge(facts: Facts) -> Answer:
+    """Look at the trace of the learning rate."""
+    trace = rates(facts)
+    if len(trace) < 30 or max(rate for _, rate in trace) <= 0:
+        return []
+    finding = _collapsed(facts, trace) or _endless(facts, trace)
+    return [finding] if finding else []
+
+
+RULE = Rule("schedule-bug", judge, needs=("losses",), least_steps=30, at_end=True)

@@ -1,0 +1,69 @@
+"""The network is too small for the task.
+
+Checks: the narrowest hidden layer beside the number of classes; with ``--probe``, whether the
+network can learn one single batch by heart.
+
+Why: everything must pass the narrowest layer. Two units cannot keep ten classes well apart.
+
+Evidence: the training loss no longer falls and is above a third of the baseline; and either the
+narrowest hidden layer has at most a quarter as many units as there are classes (and at most four),
+or, in the trial on one batch, the loss stays above 30 % of the baseline.
+
+Wrong when: strong augmentation or dropout keep the training loss up.
+
+Cure: wider or deeper.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gradatim.core.finding import Where
+from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import Answer, Rule, Want, found, number
+from gradatim.doctor.trial import better
+
+
+def _flat(facts: Facts) -> bool:
+    windows = facts.windows
+    if len(windows) < 12:
+        return False
+    quarter = len(windows) // 4
+    before = sum(windows[-2 * quarter : -quarter]) / quarter
+    last = sum(windows[-quarter:]) / quarter
+    return before - last < 0.1 * before
+
+
+def judge(facts: Facts) -> Answer:
+    """Look at the narrowest layer, or at the trial on one batch."""
+    badly = outcome(facts)
+    if badly.share is None or badly.share < 0.33 or badly.risen or not _flat(facts):
+        return []
+    classes = next((c["classes"] for c in facts.criteria if c.get("classes")), None)
+    layers = facts.backwards[-1].get("layers", [])
+    hidden: list[tuple[int, list[str]]] = [
+        (x["shape"][1], x["parameters"]) for x in layers[:-1] if len(x["shape"]) >= 2
+    ]
+    narrow = min(hidden, key=lambda item: item[0]) if hidden else None
+    sure = bool(narrow and classes and narrow[0] <= min(4, classes / 4))
+    gain = better(facts, "one-batch")
+    if gain is not None and not math.isnan(gain.late):
+        sure = sure or (gain.late > 0.3 * gain.base and bool(narrow) and narrow[0] <= 8)
+    if not sure:
+        return Want(("one-batch",), "the loss stays high") if gain is None else []
+    name = narrow[1][0] if narrow and narrow[1] else None
+    return [
+        found(
+            "too-little-capacity",
+            "the loss no longer falls, and the network is too narrow for the task",
+            number("units in the narrowest hidden layer", narrow[0] if narrow else None, classes),
+            number("classes", classes),
+            *badly.evidence,
+            where=Where(name.rpartition(".")[0] if name else None, name),
+            cures=[("more units", "nn.Linear(features, 64)")],
+        )
+    ]
+
+
+RULE = Rule("too-little-capacity", judge, needs=("backward", "losses"), least_steps=60, at_end=True)

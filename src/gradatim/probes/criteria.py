@@ -1,0 +1,240 @@
+"""Losses: what went into them, which labels they saw, how many they got right."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradatim.probes.graph import Graph, Node, chain
+from gradatim.probes.measure import Numbers, few, plain, summary
+
+CLASSIFICATION = {"cross_entropy", "nll_loss"}
+BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
+REGRESSION = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+OTHERS = {"kl_div", "poisson_nll_loss", "gaussian_nll_loss", "ctc_loss", "hinge_embedding_loss"}
+OTHERS |= {"soft_margin_loss", "multi_margin_loss", "multilabel_soft_margin_loss"}
+OTHERS |= {"cosine_embedding_loss", "margin_ranking_loss", "triplet_margin_loss"}
+WATCHED = sorted(CLASSIFICATION | BINARY | REGRESSION | OTHERS)
+MOST_CLASSES = 256
+
+
+def probabilities(values: Tensor) -> Numbers:
+    """Return whether rows or columns are distributions, and how many units never vary."""
+    values = few(values).float()
+    if values.dim() != 2 or not bool(torch.isfinite(values).all()):
+        return {}
+    inside = bool((values >= 0).all()) and bool((values <= 1 + 1e-5).all())
+    rows, columns = values.sum(1), values.sum(0)
+    logs = values.logsumexp(1)
+    return {
+        "inside": inside,
+        "rows_sum_to_one": inside and bool(((rows - 1).abs() < 1e-3).all()),
+        "columns_sum_to_one": inside and bool(((columns - 1).abs() < 1e-3).all()),
+        "rows_are_log": bool((logs.abs() < 1e-3).all()),
+        "columns_are_log": bool((values.logsumexp(0).abs() < 1e-3).all()),
+        "spread": float(values.std(0, correction=0).max()) if len(values) > 1 else None,
+        "dead": [int(i) for i in ((values == 0).all(0)).nonzero().flatten()[:20]],
+    }
+
+
+def counts(labels: Tensor, classes: int) -> list[int] | None:
+    """Return how often each class occurs, or None where that cannot be told."""
+    if not 1 < classes <= MOST_CLASSES or labels.numel() == 0:
+        return None
+    flat = labels.detach().flatten().long()
+    flat = flat[(flat >= 0) & (flat < classes)]
+    found: list[int] = torch.bincount(flat, minlength=classes).tolist()
+    return found
+
+
+def outcome(name: str, given: Tensor, target: Tensor) -> Numbers:
+    """Return label counts and right answers per class, for losses that have classes."""
+    if name in CLASSIFICATION and given.dim() >= 2 and not target.is_floating_point():
+        classes = given.shape[1]
+        right = given.detach().argmax(1) == target
+        labels = counts(target, classes)
+        if labels is None:
+            return {"classes": classes, "samples": int(target.numel())}
+        return {
+            "classes": classes,
+            "samples": int(target.numel()),
+            "labels": labels,
+            "right": counts(target[right], classes) or [0] * classes,
+        }
+    if name in BINARY and given.shape == target.shape:
+        limit = 0.0 if name.endswith("logits") else 0.5
+        hard = target.detach()
+        if bool(((hard == 0) | (hard == 1)).all()) and (hard.dim() < 2 or hard.shape[-1] == 1):
+            right = (given.detach() > limit) == (hard > 0.5)
+            return {
+                "classes": 2,
+                "samples": int(hard.numel()),
+                "labels": counts(hard, 2),
+                "right": counts(hard[right], 2) or [0, 0],
+            }
+    return {"samples": int(target.shape[0]) if target.dim() else 1}
+
+
+def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: Any) -> Numbers:
+    """Return what one call of a loss function got and gave."""
+    given = arguments[0] if arguments else options.get("input")
+    target = arguments[1] if len(arguments) > 1 else options.get("target")
+    numbers: Numbers = {"name": name, "reduction": options.get("reduction", "mean")}
+    if plain(value) and value.numel() == 1:
+        numbers["value"] = float(value.detach())
+    if not (plain(given) and plain(target)):
+        return numbers
+    numbers["input"] = summary(given)
+    numbers["target"] = summary(target)
+    if target.is_floating_point() and target.numel() > 1:
+        flat = few(target).float()
+        numbers["target"]["variance"] = float(flat.var(0, correction=0).mean())
+    numbers["input"].update(probabilities(given))
+    if name != "ctc_loss":
+        numbers.update(outcome(name, given, target))
+    if name in REGRESSION and given.dim() >= 1 and target.numel():
+        numbers["targets_outside"] = _outside(given, target)
+    return numbers
+
+
+def _outside(given: Tensor, target: Tensor) -> Numbers:
+    """Return the share of targets below 0, above 1, and outside -1 to 1."""
+    values = few(target).float()
+    return {
+        "below_0": float((values < -1e-6).float().mean()),
+        "above_1": float((values > 1 + 1e-6).float().mean()),
+        "outside_1": float((values.abs() > 1 + 1e-6).float().mean()),
+    }
+
+
+def revealing(inputs: Tensor, labels: Tensor) -> Numbers | None:
+    """Return the feature that varies least within a class, as a share of its whole variance."""
+    if labels.dim() != 1 or labels.is_floating_point() or len(inputs) != len(labels):
+        return None
+    rows = few(inputs).float().flatten(1)
+    if len(rows) < 16 or rows.shape[1] > 4096 or not bool(torch.isfinite(rows).all()):
+        return None
+    index = labels[: len(rows)].long()
+    classes = int(index.max()) + 1 if len(index) else 0
+    if int(index.min()) < 0 or not 3 <= classes <= MOST_CLASSES:
+        return None
+    hot = torch.nn.functional.one_hot(index, classes).float()
+    means = (hot.t() @ rows) / hot.sum(0).clamp_min(1).unsqueeze(1)
+    within = (rows - means[index]).pow(2).mean(0)
+    whole = rows.var(0, correction=0)
+    share = torch.where(whole > 1e-12, within / whole.clamp_min(1e-12), torch.ones_like(whole))
+    feature = int(share.argmin())
+    return {"feature": feature, "within": float(share[feature])}
+
+
+def describe(nodes: list[Node]) -> list[Numbers]:
+    """Return operations as plain values: name, shape of the result, axis where there is one."""
+    found = []
+    for node in nodes:
+        numbers: Numbers = {"name": node.operation, "shape": node.shape}
+        if "Softmax" in node.name and node.shape is not None:
+            axis = node.saved("dim")
+            if isinstance(axis, int):
+                numbers["axis"] = axis if axis < 64 else axis - (1 << 64) + len(node.shape)
+                if numbers["axis"] < 0:
+                    numbers["axis"] += len(node.shape)
+        found.append(numbers)
+    return found
+
+
+def hand_written(graph: Graph, nodes: list[Node]) -> Numbers | None:
+    """Return what a loss written with plain operations computes, where the graph tells it.
+
+    Known forms: log-softmax picked by index or ``gather``, or weighted by one-hot targets;
+    squares and absolute values of differences.
+    """
+    picked = next((n for n in nodes if n.name in ("GatherBackward0", "IndexBackward0")), None)
+    logs = next((n for n in nodes if n.name in ("LogSoftmaxBackward0", "LogsumexpBackward0")), None)
+    if logs is None:
+        log = next((n for n in nodes if n.name == "LogBackward0"), None)
+        if log is not None and any(n.name == "SoftmaxBackward0" for n in chain(log)):
+            logs = log
+    if logs is not None:
+        numbers: Numbers = {"name": "cross_entropy", "by_hand": True}
+        labels = _picked(picked)
+        if labels is not None:
+            result = logs.saved("result")
+            classes = logs.shape[-1] if logs.shape and len(logs.shape) == 2 else 0
+            numbers["target"] = summary(labels)
+            if classes:
+                numbers["classes"] = classes
+                numbers["samples"] = int(labels.numel())
+                numbers["labels"] = counts(labels, classes)
+            if plain(result) and result.dim() == 2 and len(result) == len(labels) and classes:
+                right = result.argmax(1) == labels
+                numbers["right"] = counts(labels[right], classes) or [0] * classes
+        return numbers
+    square = next((n for n in nodes if _is_square(n)), None)
+    if square is not None:
+        return {"name": "mse_loss", "by_hand": True, "samples": (square.shape or (1,))[0]}
+    if any(n.name == "AbsBackward0" for n in nodes):
+        return {"name": "l1_loss", "by_hand": True}
+    return None
+
+
+def _is_square(node: Node) -> bool:
+    if not node.shape:
+        return False
+    below = {item.name for item in node.inputs}
+    if "SubBackward0" not in below and "RsubBackward1" not in below:
+        return False
+    if node.name == "PowBackward0":
+        return bool(node.saved("exponent") == 2)
+    if node.name == "MulBackward0":
+        one, other = node.saved("self"), node.saved("other")
+        return plain(one) and plain(other) and one.data_ptr() == other.data_ptr()
+    return False
+
+
+def _picked(node: Node | None) -> Tensor | None:
+    """Return the labels by which a row's value was picked."""
+    if node is None:
+        return None
+    if node.name == "GatherBackward0":
+        index = node.saved("index")
+        return index.flatten() if plain(index) and index.shape[-1] == 1 else None
+    indices = node.saved("indices")
+    if isinstance(indices, list | tuple) and len(indices) == 2 and plain(indices[1]):
+        labels: Tensor = indices[1]
+        return labels if labels.dim() == 1 and labels.dtype == torch.int64 else None
+    return None
+
+
+def sign_and_scale(graph: Graph, nodes: list[Node]) -> Numbers:
+    """Return the sign, and the number the loss was divided by, between criterion and ``backward``.
+
+    Follows the loss down while there is one input: negations, products and quotients with numbers.
+    """
+    sign, divided, summed, averaged = 1, 1.0, False, False
+    node = graph.root
+    steps = 0
+    while node is not None and not node.product and steps < 20:
+        steps += 1
+        if node.name == "NegBackward0":
+            sign = -sign
+        elif node.name in ("DivBackward0", "MulBackward0"):
+            other = node.saved("other")
+            if plain(other) and other.numel() == 1:
+                number = float(other)
+                if number < 0:
+                    sign = -sign
+                if number and math.isfinite(number):
+                    divided *= abs(number) if node.name[0] == "D" else 1 / abs(number)
+        elif node.name.startswith("Mean"):
+            averaged = True
+        elif node.name.startswith("Sum"):
+            summed = True
+        elif node.shape:  # no longer a single number
+            break
+        if len(node.inputs) != 1:
+            break
+        node = node.inputs[0]
+    return {"sign": sign, "divided": divided, "summed": summed, "averaged": averaged}

@@ -1,0 +1,98 @@
+"""Forward passes without gradients, gathered from one step of the optimiser to the next."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gradatim.probes import criteria
+from gradatim.probes.forwards import Forward
+from gradatim.probes.measure import Numbers
+
+MOST_FINGERPRINTS = 20_000
+LONGEST_GAP = 64
+
+
+class Evaluations:
+    """What was evaluated since the last step, per model."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+        self._found: dict[str, Numbers] = {}
+        self._latest: Numbers | None = None
+        self._fingerprints = 0
+        self._last = -LONGEST_GAP
+        self._gap = 1
+
+    def worth(self, step: int) -> bool:
+        """Say whether to look, now that gradients are switched off after so many steps.
+
+        A script that switches them off in every step is looked at ever more rarely.
+        """
+        since = step - self._last
+        if since < self._gap:
+            return False
+        self._gap = min(LONGEST_GAP, self._gap * 2) if since < 2 * self._gap + 2 else 1
+        self._last = step
+        return True
+
+    def forward(self, forward: Forward, step: int, target: Tensor | None) -> None:
+        """Add one pass."""
+        self.passes += 1
+        numbers = forward.numbers
+        prints = numbers.pop("fingerprints", [])
+        name = str(numbers["model"])
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = {
+                "step": step,
+                **numbers,
+                "calls": forward.calls,
+                "passes": 0,
+                "samples": 0,
+                "fingerprints": [],
+            }
+        found["passes"] += 1
+        found["samples"] += int(numbers.get("samples", 0))
+        if self._fingerprints + len(prints) <= MOST_FINGERPRINTS:
+            found["fingerprints"] += prints
+            self._fingerprints += len(prints)
+        self._latest = found
+        if target is not None and forward.result is not None:
+            paired = criteria.outcome("cross_entropy", forward.result, target)
+            if paired.get("labels"):
+                self._count(found.setdefault("paired", {"seen": 0}), paired)
+        forward.result = None
+
+    def loss(self, numbers: Numbers) -> None:
+        """Add one call of a loss function to the pass it followed."""
+        if self._latest is None:
+            return
+        found = self._latest.setdefault("loss", {**numbers, "total": 0.0, "seen": 0})
+        if found["name"] != numbers["name"]:
+            return
+        self._count(found, numbers)
+
+    @staticmethod
+    def _count(found: Numbers, numbers: Numbers) -> None:
+        samples = int(numbers.get("samples", 1))
+        if "value" in numbers:
+            summed = numbers.get("reduction") == "sum"
+            found["total"] += numbers["value"] * (1 if summed else samples)
+        for key in ("labels", "right"):
+            if numbers.get(key) and found["seen"]:
+                found[key] = [a + b for a, b in zip(found[key], numbers[key], strict=False)]
+            elif numbers.get(key):
+                found[key] = numbers[key]
+        found["seen"] += samples
+
+    def take(self) -> list[Numbers]:
+        """Return what was gathered and begin anew."""
+        found = list(self._found.values())
+        self._found, self._latest, self.passes = {}, None, 0
+        for numbers in found:
+            loss = numbers.get("loss")
+            if loss and loss["seen"]:
+                loss["value"] = loss.pop("total") / loss["seen"]
+            if self._fingerprints >= MOST_FINGERPRINTS and not numbers["fingerprints"]:
+                numbers.pop("fingerprints")
+        return found

@@ -1,0 +1,170 @@
+"""The graph that a backward pass is about to walk: from the loss to the parameters.
+
+PyTorch's graph says, whatever the style of the script, what was computed: the names of the
+operations, their shapes, which parameters they reach, and what they keep for the backward pass
+(inputs of layers, outputs of activations, targets of losses).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MOST_NODES = 6000
+_WEIGHT_VIEWS = {"TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0"}
+_WEIGHT_VIEWS |= {"ReshapeAliasBackward0", "PermuteBackward0", "ToCopyBackward0", "SplitBackward0"}
+_CARRIERS = _WEIGHT_VIEWS | {"UnsqueezeBackward0", "ExpandBackward0"}
+_PRODUCTS = {"AddmmBackward0", "MmBackward0", "BmmBackward0", "AddmvBackward0", "MvBackward0"}
+_PRODUCTS |= {"ConvolutionBackward0", "MkldnnRnnLayerBackward0", "CudnnRnnBackward0"}
+_PRODUCTS |= {"MiopenRnnBackward0", "EmbeddingBackward0", "LinearBackward0", "BaddbmmBackward0"}
+_PRODUCTS |= {"EmbeddingBagBackward0", "MkldnnLinearBackward0", "MpsLinearBackward0"}
+_PRODUCTS |= {"MkldnnConvolutionBackward0", "CudnnConvolutionBackward0", "BilinearBackward0"}
+_WITH_OR_WITHOUT_WEIGHT = {"MmBackward0", "BmmBackward0", "BaddbmmBackward0", "MvBackward0"}
+
+
+@dataclass
+class Node:
+    """One operation: the name of its backward function, order of execution, shape of its result."""
+
+    name: str
+    order: int
+    shape: tuple[int, ...] | None
+    handle: Any
+    inputs: list[Node] = field(default_factory=list)
+    outputs: list[Node] = field(default_factory=list)
+    parameters: list[int] = field(default_factory=list)  # id() of the leaves it uses directly
+    product: bool = False  # a layer: a weight times an input
+
+    @property
+    def operation(self) -> str:
+        """The name without ``Backward`` and what follows it."""
+        return self.name.split("Backward")[0]
+
+    def saved(self, name: str) -> Any:
+        """Return what the operation kept, or None where it cannot be read."""
+        try:
+            return getattr(self.handle, "_saved_" + name, None)
+        except RuntimeError:  # freed, or changed in place since
+            return None
+
+
+@dataclass
+class Graph:
+    """Nodes in order of execution, the leaves that were reached, and whether all were walked."""
+
+    root: Node | None
+    nodes: list[Node]
+    leaves: dict[int, Tensor]
+    complete: bool
+
+    @property
+    def orders(self) -> set[int]:
+        """Execution numbers of all nodes, to tell which results led to this loss."""
+        return {node.order for node in self.nodes}
+
+
+def _node(handle: Any) -> Node:
+    try:
+        shape = tuple(int(size) for size in handle._input_metadata[0].shape)
+    except (AttributeError, IndexError, RuntimeError):
+        shape = None
+    name = type(handle).__name__
+    return Node(name, handle._sequence_nr(), shape, handle)
+
+
+def walk(loss: Tensor) -> Graph:
+    """Return the graph behind a loss; at most MOST_NODES operations of it."""
+    if loss.grad_fn is None:
+        leaves = {id(loss): loss} if loss.requires_grad else {}
+        return Graph(None, [], leaves, True)
+    root = _node(loss.grad_fn)
+    known: dict[Any, Node] = {loss.grad_fn: root}
+    leaves = {}
+    waiting = [root]
+    while waiting and len(known) < MOST_NODES:
+        node = waiting.pop()
+        for handle, _ in node.handle.next_functions:
+            if handle is None:
+                continue
+            variable = getattr(handle, "variable", None)
+            if variable is not None:
+                leaves[id(variable)] = variable
+                node.parameters.append(id(variable))
+                continue
+            following = known.get(handle)
+            if following is None:
+                following = known[handle] = _node(handle)
+                waiting.append(following)
+            node.inputs.append(following)
+            following.outputs.append(node)
+    nodes = sorted(known.values(), key=lambda item: item.order)
+    for node in nodes:
+        if node.name in _PRODUCTS:
+            node.parameters += [leaf for item in node.inputs for leaf in _carried(item)]
+            node.product = bool(node.parameters) or node.name not in _WITH_OR_WITHOUT_WEIGHT
+    return Graph(root, nodes, leaves, not waiting)
+
+
+def _carried(node: Node, depth: int = 6) -> list[int]:
+    """Return the leaves behind a chain of nothing but changes of view."""
+    if node.name not in _CARRIERS or depth == 0:
+        return []
+    return node.parameters + [leaf for item in node.inputs for leaf in _carried(item, depth - 1)]
+
+
+def tail(graph: Graph, most: int = 60) -> list[Node]:
+    """Return the operations between the loss and the last layers, nearest to the loss first."""
+    if graph.root is None:
+        return []
+    found: list[Node] = []
+    seen = {id(graph.root)}
+    waiting = [graph.root]
+    while waiting and len(found) < most:
+        node = waiting.pop(0)
+        if node.product:
+            continue
+        found.append(node)
+        for item in node.inputs:
+            if id(item) not in seen:
+                seen.add(id(item))
+                waiting.append(item)
+    return found
+
+
+def chain(node: Node, most: int = 12) -> list[Node]:
+    """Return the operations from a result back to its layer, changes of view left out.
+
+    Where an operation has several inputs, the one computed last is followed.
+    """
+    found: list[Node] = []
+    while not node.product and len(found) < most:
+        if node.name not in _CARRIERS:
+            found.append(node)
+        if not node.inputs:
+            break
+        node = max(node.inputs, key=lambda item: item.order)
+    return found
+
+
+def layer_below(node: Node, most: int = 12) -> Node | None:
+    """Return the layer whose result an operation works on, or None when there is none near."""
+    for _ in range(most):
+        if node.product:
+            return node
+        if not node.inputs:
+            return None
+        node = max(node.inputs, key=lambda item: item.order)
+    return None
+
+
+def readable() -> bool:
+    """Say whether this is a moment to read tensors at all: no tracing, no compiling, no modes."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )

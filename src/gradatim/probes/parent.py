@@ -1,0 +1,129 @@
+"""Run a script watched in a child process, and follow its Record while it grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradatim.core.record import Event, Record
+from gradatim.errors import SourceNotFoundError
+
+
+class Script:
+    """A Python script to be run watched.
+
+    Args:
+        script: the file.
+        arguments: what it is given.
+        record: where the observations go; the folder is made.
+        treatments: ``module:function`` each, applied right after PyTorch is imported.
+        quiet: throw the script's output away (for trials).
+    """
+
+    def __init__(
+        self,
+        script: Path,
+        arguments: Sequence[str] = (),
+        *,
+        record: Path,
+        treatments: Sequence[str] = (),
+        quiet: bool = False,
+    ) -> None:
+        if not script.is_file():
+            raise SourceNotFoundError(
+                "there is no script here", given=script, next_step="give the path of a .py file"
+            )
+        self.record = record
+        self.exit: int | None = None
+        self.events: list[Event] = []
+        self._read = 0
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.unlink(missing_ok=True)
+        options = [word for item in treatments for word in ("--with", item)]
+        self._command = [
+            *(sys.executable, "-m", "gradatim.probes.child", *options),
+            *(str(record.resolve()), str(script), *arguments),
+        ]
+        self._quiet = quiet
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the child."""
+        nowhere = subprocess.DEVNULL if self._quiet else None
+        self._process = subprocess.Popen(self._command, stdout=nowhere, stderr=nowhere)
+
+    def read(self) -> bool:
+        """Take in what was written since; say whether that was anything."""
+        if not self.record.exists():
+            return False
+        with open(self.record, "rb") as file:
+            file.seek(self._read)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self.events += [json.loads(line) for line in whole.splitlines()]
+        return bool(whole)
+
+    def follow(
+        self, look: Callable[[Record], bool], *, every: float = 2.0, limit: float | None = None
+    ) -> int:
+        """Wait for the script, showing its Record to ``look`` about every so many seconds.
+
+        Args:
+            look: gets the Record so far; True ends the script.
+            every: seconds between two looks.
+            limit: seconds after which the script is ended; None waits for ever.
+
+        Returns:
+            The script's exit code; negative when a signal ended it.
+        """
+        if self._process is None:
+            self.start()
+        process = self._process
+        assert process is not None
+        began = looked = time.monotonic()
+        try:
+            while process.poll() is None:
+                now = time.monotonic()
+                if limit is not None and now - began > limit:
+                    self._end("time")
+                    break
+                if now - looked >= every:
+                    looked = now
+                    if self.read() and look(Record(self.events)):
+                        self._end("alarm")
+                        break
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            process.wait()
+        self.exit = process.wait()
+        self.read()
+        self._close()
+        return self.exit
+
+    def _end(self, why: str) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._note("ended", why=why)
+
+    def _close(self) -> None:
+        """Say in the Record how the script ended, when it could not say so itself."""
+        if self.exit is not None and not any(e["event"] == "unwatched" for e in self.events):
+            steps = [row[0] for e in self.events if e["event"] == "losses" for row in e["rows"]]
+            self._note("unwatched", step=max(steps, default=0), exit=self.exit, killed=True)
+
+    def _note(self, event: str, **fields: Any) -> None:
+        fields = {"event": event, **fields}
+        self.events.append(fields)
+        with open(self.record, "r+b") as file:
+            file.truncate(self._read)  # a line cut short by a kill
+            file.seek(0, os.SEEK_END)
+            file.write(json.dumps(fields).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,32 @@
+"""The line of the user's own code that is running."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {_PACKAGE}
+)
+
+
+def is_library(filename: str) -> bool:
+    """Say whether a file belongs to Python, to an installed package or to this one."""
+    return (
+        filename.startswith(_LIBRARIES) or filename.startswith("<") or "site-packages" in filename
+    )
+
+
+def place() -> tuple[str | None, int | None]:
+    """Return file and line of the innermost frame that is the user's own code."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not is_library(frame.f_code.co_filename):
+            return frame.f_code.co_filename, frame.f_lineno
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None, None

@@ -1,0 +1,111 @@
+"""What models are made of: names of modules and parameters, and the options that matter."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradatim.probes.measure import Numbers, equal_rows, rms
+
+_OPTIONS = (
+    
+    "p",
+    "dim",
+    "eps",
+    "momentum",
+    "track_running_stats",
+    "affine",
+    "batch_first",
+    "kernel_size",
+    "stride",
+    "padding",
+    "in_features",
+    "out_features",
+    "in_channels",
+    "out_channels",
+    "hidden_size",
+    "num_features",
+    "bidirectional",
+,
+)
+
+BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
+DROPOUTS = (nn.modules.dropout._DropoutNd,)
+SMALL = 1 << 20
+
+
+def options(module: nn.Module) -> Numbers:
+    """Return the options of a module that say how it computes."""
+    found: Numbers = {}
+    for name in _OPTIONS:
+        value = module.__dict__.get(name)
+        if isinstance(value, bool | int | float | str):
+            found[name] = value
+        elif isinstance(value, tuple) and all(isinstance(item, int) for item in value):
+            found[name] = list(value)
+    return found
+
+
+class Structure:
+    """The models seen so far and the names of all they hold. Nothing is kept alive by it."""
+
+    def __init__(self) -> None:
+        self.modules: dict[int, str] = {}  # id -> full name
+        self.parameters: dict[int, str] = {}
+        self._roots: dict[int, tuple[weakref.ref[nn.Module], str, int]] = {}
+        self._kinds: dict[str, int] = {}
+
+    def root(self, module: nn.Module) -> tuple[str, Numbers | None]:
+        """Return the name of an outermost module, and its description when new or changed."""
+        known = self._roots.get(id(module))
+        # A sum over identities changes when a module or parameter is replaced.
+        form = sum(id(item) for item in module.parameters()) + sum(map(id, module.modules()))
+        if known is not None and known[0]() is module:
+            name = known[1]
+            if known[2] == form:
+                return name, None
+        else:
+            kind = type(module).__name__
+            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+            name = kind if self._kinds[kind] == 1 else f"{kind}#{self._kinds[kind]}"
+        self._roots[id(module)] = (weakref.ref(module), name, form)
+        return name, self._describe(module, name)
+
+    def _describe(self, root: nn.Module, name: str) -> Numbers:
+        modules = []
+        for path, module in root.named_modules():
+            self.modules[id(module)] = f"{name}.{path}" if path else name
+            modules.append(
+                {
+                    "name": self.modules[id(module)],
+                    "kind": type(module).__name__,
+                    "batchnorm": isinstance(module, BATCH_NORMS),
+                    "dropout": isinstance(module, DROPOUTS),
+                    "recurrent": isinstance(module, nn.RNNBase),
+                    **options(module),
+                }
+            )
+        parameters = []
+        for path, parameter in root.named_parameters():
+            self.parameters[id(parameter)] = f"{name}.{path}"
+            parameters.append({"name": f"{name}.{path}", **describe_parameter(parameter)})
+        return {"model": name, "modules": modules[:2000], "parameters": parameters[:2000]}
+
+    def own(self, parameter: torch.Tensor, name: str) -> str:
+        """Return the name of a parameter; give it this one when no model is known to hold it."""
+        return self.parameters.setdefault(id(parameter), name)
+
+
+def describe_parameter(parameter: Any) -> Numbers:
+    """Return shape, whether it is trained, its size, and whether all its rows are equal."""
+    lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
+    shape = [] if lazy else list(parameter.shape)
+    numbers: Numbers = {"shape": shape, "trainable": bool(parameter.requires_grad)}
+    if shape and parameter.numel() > 0:
+        numbers["rms"] = rms(parameter)
+        if len(shape) >= 2 and parameter.numel() <= SMALL:
+            numbers["equal_rows"] = equal_rows(parameter)
+    return numbers

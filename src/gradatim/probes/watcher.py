@@ -1,0 +1,687 @@
+"""The watcher: puts hooks in place, follows the loop, writes what it sees into a Record.
+
+Between the steps it looks at closely, only three things are in place: a hook before and one after
+``Optimizer.step``, and a thin wrapper around ``torch.autograd.backward``. Hooks on modules are
+there for the steps looked at, and for evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import optimizer as optimisers
+
+from gradatim.core.record import RecordWriter
+from gradatim.probes import criteria
+from gradatim.probes.activations import (
+    Activations,
+    batch_norms,
+    first_non_finite,
+    hazards,
+    is_linear,
+    layers,
+)
+from gradatim.probes.evaluations import Evaluations
+from gradatim.probes.forwards import Forward, Forwards
+from gradatim.probes.graph import Graph, chain, readable, tail, walk
+from gradatim.probes.loaders import Loaders
+from gradatim.probes.measure import Numbers, plain, summary, tensors_in
+from gradatim.probes.pace import Pace
+from gradatim.probes.patches import Function, Patches
+from gradatim.probes.places import place
+from gradatim.probes.structure import Structure
+from gradatim.probes.updates import Owner, Updates, learning_rate
+
+IDLE, SCOUT, CLOSE = 0, 1, 2
+"""Nothing but the loss; what goes in (samples, labels); everything."""
+
+SCOUTED_STEPS = 512
+SCOUTED_SAMPLES = 20_000
+
+
+class Loss:
+    """One call of a loss function."""
+
+    def __init__(
+        self, numbers: Numbers, order: int | None, gradient: bool, target: Tensor | None
+    ) -> None:
+        self.numbers, self.order, self.gradient = numbers, order, gradient
+        self.target = target
+
+
+class Watcher:
+    """Watches everything PyTorch does in this thread, from ``start`` to ``stop``."""
+
+    def __init__(self, writer: RecordWriter, pace: Pace | None = None) -> None:
+        self.writer = writer
+        self.pace = pace or Pace()
+        self.structure = Structure()
+        self.forwards = Forwards(self.structure)
+        self.updates = Updates(self.structure)
+        self.activations = Activations()
+        self.evaluations = Evaluations()
+        self.loaders = Loaders()
+        self.active = False
+        self.busy = False
+        self.level = CLOSE
+        self.step = 0  # steps finished
+        self.spent = 0.0
+        self._patches = Patches()
+        self._hooks: list[Any] = []
+        self._calls: list[str] = []
+        self._losses: list[Loss] = []
+        self._values: list[float | Tensor] = []  # losses of the backward passes since the step
+        self._rows: list[tuple[int, int, Any, float | None, int]] = []
+        self._matched: list[Forward] = []
+        self._clips: list[Numbers] = []
+        self._seen: set[int] = set()
+        self._samples = 0
+        self._scouting = True
+        self._opaque = False  # saved tensors must not be read: they would be computed again
+        self._troubles = 0
+        self._manual: ManualOwner | None = None
+        self._lost: set[str] = set()
+        self._flushed = 0.0
+
+    # -- life
+
+    def start(self) -> None:
+        """Put the hooks in place and write the first event."""
+        self.active = True
+        self._thread, self._process = threading.get_ident(), os.getpid()
+        self._began = self._flushed = time.perf_counter()
+        self._write("watched", torch=torch.__version__, threads=torch.get_num_threads())
+        self._patch()
+        self._hook()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """A worker of a data loader is not watched."""
+        self.active = False
+
+    def stop(self, **facts: Any) -> None:
+        """Take every hook away and write the last event."""
+        if not self.active:
+            return
+        self._look(self._conclude)
+        self.active = False
+        self._unhook()
+        self._patches.restore()
+        passed = time.perf_counter() - self._began
+        self._write(
+            "unwatched",
+            step=self.step,
+            seconds=passed,
+            looking=self.spent,
+            interval=self.pace.interval,
+            lost=sorted(self._lost),
+            **facts,
+        )
+        self.writer.close()
+
+    def _conclude(self) -> None:
+        self._flush_evaluations()
+        self._flush_rows()
+
+    def _write(self, event: str, **fields: Any) -> None:
+        self.writer.write(event, **fields)
+        now = time.perf_counter()
+        if now - self._flushed > 0.5 or event in ("watched", "unwatched", "trouble"):
+            self._flushed = now
+            self.writer.flush()
+
+    def _look(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run an observation: count its time, and never let its failure reach the script."""
+        if self.busy or not self.active or threading.get_ident() != self._thread:
+            return None
+        self.busy = True
+        began = time.perf_counter()
+        try:
+            if readable():
+                return function(*arguments)
+        except Exception as error:  # an observer must never harm what it observes
+            name = getattr(function, "__name__", "observation")
+            if name not in self._lost:
+                self._lost.add(name)
+                self._write("lost", observation=name, reason=f"{type(error).__name__}: {error}")
+        finally:
+            self.busy = False
+            self.spent += time.perf_counter() - began
+        return None
+
+    # -- hooks
+
+    def _hook(self) -> None:
+        """Put hooks on all modules."""
+        if not self._hooks:
+            module = nn.modules.module
+            self._hooks = [
+                module.register_module_forward_pre_hook(self._before_forward),
+                module.register_module_forward_hook(self._after_forward, always_call=True),
+            ]
+
+    def _unhook(self) -> None:
+        for handle in self._hooks:
+            handle.remove()
+        self._hooks = []
+        self.forwards.reset()
+
+    def _before_forward(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        self._look(self.forwards.before, module, arguments)
+
+    def _after_forward(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        self._look(self.forwards.after, module, arguments, result)
+        if self.forwards.finished and not self.forwards.finished[-1].numbers["gradient"]:
+            self._look(self._evaluated)
+
+    def _patch(self) -> None:
+        patches = self._patches
+        patches.replace(torch.autograd, "backward", self._around_backward)
+        for name in criteria.WATCHED:
+            patches.replace(nn.functional, name, self._around(name))
+        for kind in (torch.no_grad, torch.inference_mode):
+            patches.replace(kind, "__enter__", self._around_no_grad)
+        patches.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
+        patches.replace(nn.Module, "zero_grad", self._around_zero_grad)
+        patches.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
+        patches.replace(torch.optim.lr_scheduler.LRScheduler, "__init__", self._around_scheduler)
+        for name in ("clip_grad_norm_", "clip_grad_value_"):
+            for owner in (nn.utils, nn.utils.clip_grad):
+                patches.replace(owner, name, self._around_clip(name))
+        patches.replace(torch, "compile", self._around_compile)
+        hooks = torch.autograd.graph.saved_tensors_hooks
+        patches.replace(torch.utils.checkpoint, "checkpoint", self._around_recomputing)
+        patches.replace(hooks, "__init__", self._around_recomputing)
+        self.loaders.patch(patches, self)
+        patches.add(optimisers.register_optimizer_step_pre_hook(self._before_step))
+        patches.add(optimisers.register_optimizer_step_post_hook(self._after_step))
+
+    # -- wrappers
+
+    def _around(self, name: str) -> Callable[[Function], Function]:
+        def make(original: Function) -> Function:
+            def loss(*arguments: Any, **options: Any) -> Any:
+                value = original(*arguments, **options)
+                if self.level and self.active and not self.busy:
+                    self._look(self._loss_called, name, arguments, options, value)
+                return value
+
+            return loss
+
+        return make
+
+    def _around_backward(self, original: Function) -> Function:
+        def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
+            if not self.active or self.busy:
+                original(tensors, *arguments, **options)
+                return
+            if self.level == IDLE and not self._hooks:
+                self._idle_backward(tensors)
+                original(tensors, *arguments, **options)
+                return
+            self._look(self._backward_begins, tensors)
+            original(tensors, *arguments, **options)
+            self._look(self._backward_ended)
+
+        return backward
+
+    def _around_no_grad(self, original: Function) -> Function:
+        def enter(context: Any) -> Any:
+            if self.active and not self.busy and not self.forwards.close:
+                self._look(self._evaluation_may_begin)
+            return original(context)
+
+        return enter
+
+    def _around_zero_grad(self, original: Function) -> Function:
+        def zero_grad(owner: Any, *arguments: Any, **options: Any) -> None:
+            if self.level and self.active and len(self._calls) < 200:
+                self._calls.append("zero_grad")
+            original(owner, *arguments, **options)
+
+        return zero_grad
+
+    def _around_new_optimiser(self, original: Function) -> Function:
+        def initialise(optimiser: Any, *arguments: Any, **options: Any) -> None:
+            original(optimiser, *arguments, **options)
+            self._look(self.updates.owner, optimiser)
+
+        return initialise
+
+    def _around_scheduler(self, original: Function) -> Function:
+        def initialise(scheduler: Any, *arguments: Any, **options: Any) -> None:
+            original(scheduler, *arguments, **options)
+            self._look(self._scheduler_made, scheduler)
+
+        return initialise
+
+    def _around_clip(self, name: str) -> Callable[[Function], Function]:
+        def make(original: Function) -> Function:
+            def clip(parameters: Any, limit: Any, *arguments: Any, **options: Any) -> Any:
+                was, self.busy = self.busy, True  # it enters no_grad: no evaluation begins
+                try:
+                    norm = original(parameters, limit, *arguments, **options)
+                finally:
+                    self.busy = was
+                if self.level == CLOSE and self.active:
+                    self._look(self._clipped, name, limit, norm)
+                return norm
+
+            return clip
+
+        return make
+
+    def _around_compile(self, original: Function) -> Function:
+        def compile_(*arguments: Any, **options: Any) -> Any:
+            self._lost.add("compiled")
+            self._look(self._write, "compiled")
+            return original(*arguments, **options)
+
+        return compile_
+
+    def _around_recomputing(self, original: Function) -> Function:
+        def recomputing(*arguments: Any, **options: Any) -> Any:
+            self._opaque = True
+            return original(*arguments, **options)
+
+        return recomputing
+
+    # -- what happens
+
+    def _loss_called(
+        self, name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: Any
+    ) -> None:
+        gradient = plain(value) and value.grad_fn is not None
+        order = value.grad_fn._sequence_nr() if gradient else None
+        if self.level == SCOUT and gradient:
+            given, target = (*arguments, None, None)[:2]
+            if not (plain(given) and plain(target)):
+                return
+            numbers = {"name": name, **criteria.outcome(name, given, target)}
+        else:
+            numbers = criteria.call(name, arguments, options, value)
+            numbers["file"], numbers["line"] = place()
+        if plain(arguments[0] if arguments else None) and arguments[0].grad_fn is not None:
+            numbers["given"] = arguments[0].grad_fn._sequence_nr()
+        target = (*tensors_in(arguments[1:2]), None)[0]
+        self._losses.append(Loss(numbers, order, gradient, target))
+        if not gradient:
+            self.evaluations.loss(numbers)
+
+    def _evaluation_may_begin(self) -> None:
+        """Gradients are switched off: look at the forward passes that follow."""
+        if self.evaluations.worth(self.step):
+            self._hook()
+            self.forwards.close = True
+            self.level = max(self.level, SCOUT)
+
+    def _evaluated(self) -> None:
+        """A forward pass without gradients has ended."""
+        forward = self.forwards.finished.pop()
+        self._describe_models()
+        self.evaluations.forward(forward, self.step, self.loaders.labels_of(forward))
+        if self.level == SCOUT and self.evaluations.passes >= 2:
+            self.forwards.close = False
+
+    def _idle_backward(self, tensors: Any) -> None:
+        if self.step % self.pace.loss_interval == 0 and type(tensors) is Tensor:
+            # On the host the value is at hand; on an accelerator it is read later, in one go.
+            value = tensors.item() if tensors.is_cpu and tensors.numel() == 1 else tensors.detach()
+            self._values.append(value)
+            if type(value) is float and not math.isfinite(value) and self._troubles < 3:
+                self._look(self._trouble, tensors, value)
+        if self._manual is not None:
+            self._look(self._manual_step)
+
+    def _backward_begins(self, tensors: Any) -> None:
+        found = tensors_in(tensors)
+        if not found:
+            return
+        loss = found[0]
+        value = float(loss.detach()) if loss.numel() == 1 else None
+        if value is not None:
+            self._values.append(value)
+            if not math.isfinite(value) and self._troubles < 3:
+                self._trouble(loss, value)
+        self._calls.append("backward")
+        self._describe_models()
+        self.updates.backward_begins()
+        if self._manual is not None:
+            self._manual_step()
+        if self.level == CLOSE and self.step >= 0 and self._wanted():
+            self._read_graph(loss, value)
+        else:
+            self._scouted()
+
+    def _wanted(self) -> bool:
+        return self.pace.closely(self.step + 1)
+
+    def _describe_models(self) -> None:
+        for description in self.forwards.described:
+            self._write("model", step=self.step, **description)
+        self.forwards.described.clear()
+
+    def _scouted(self) -> None:
+        """A training pass of which only samples and labels are kept."""
+        for forward in self.forwards.finished:
+            if forward.numbers["gradient"]:
+                self._remember(forward, None)
+        labels = [
+            loss.numbers["labels"]
+            for loss in self._losses
+            if loss.gradient and loss.numbers.get("labels")
+        ]
+        for counts in labels:
+            self._write("labels", step=self.step + 1, counts=counts)
+        self.forwards.finished.clear()
+        self._losses.clear()
+
+    def _remember(self, forward: Forward, kind: str | None) -> None:
+        """Write which samples a training pass saw; stop scouting when they come round again."""
+        prints = forward.numbers.pop("fingerprints", None)
+        if not prints or not self._scouting:
+            return
+        known = sum(item in self._seen for item in prints)
+        self._seen.update(prints)
+        self._samples += len(prints)
+        self._write("samples", step=self.step + 1, fingerprints=prints, again=known)
+        if known > len(prints) // 2 or self._samples > SCOUTED_SAMPLES:
+            self._scouting = False
+
+    def _read_graph(self, loss: Tensor, value: float | None) -> None:
+        graph = walk(loss)
+        names = self.structure.parameters
+        name_of = names.get
+        orders = graph.orders
+        self._matched = [f for f in self.forwards.finished if f.order in orders]
+        rest = [f for f in self.forwards.finished if f.order not in orders]
+        self.forwards.finished = rest
+        end = tail(graph)
+        called = [item for item in self._losses if item.order in orders]
+        self._losses = [item for item in self._losses if item.order not in orders]
+        by_order = {node.order: node for node in graph.nodes}
+        losses = []
+        for item in called:
+            given = by_order.get(item.numbers.pop("given", None))
+            item.numbers["chain"] = criteria.describe(chain(given)) if given else []
+            losses.append(item.numbers)
+        revealing = None
+        if len(self._matched) == 1 and len(called) == 1 and called[0].target is not None:
+            inputs = self._matched[0].inputs
+            revealing = criteria.revealing(inputs[0], called[0].target) if inputs else None
+        file, line = place()
+        if not losses and not self._opaque:
+            reading = criteria.hand_written(graph, end)
+            if reading is not None:
+                self._complete(reading, value)
+                reading["file"], reading["line"] = file, line
+                losses.append(reading)
+        for forward in self._matched:
+            self._remember(forward, "training")
+            self._write("forward", step=self.step + 1, calls=forward.calls, **forward.numbers)
+        reached = {names[leaf] for leaf in graph.leaves if leaf in names}
+        facts: Numbers = {
+            "value": value,
+            "leaf": loss.grad_fn is None,
+            "complete": graph.complete,
+            "reached": sorted(reached),
+            "anonymous": sum(leaf not in names for leaf in graph.leaves),
+            "losses": losses,
+            "tail": criteria.describe(end),
+            "revealing": revealing,
+            "file": file,
+            "line": line,
+            **criteria.sign_and_scale(graph, end),
+        }
+        if not self._opaque:
+            facts["activations"] = self.activations.read(graph, name_of)
+            facts["layers"] = layers(graph, name_of)
+            facts["batch_norms"] = batch_norms(graph, name_of)
+            facts["hazards"] = hazards(graph)
+            facts["linear"] = is_linear(graph)
+        self._write("backward", step=self.step + 1, **facts)
+        self._leaves(graph)
+
+    def _complete(self, reading: Numbers, value: float | None) -> None:
+        """Add to a loss written by hand what the loader's labels and the model's output tell."""
+        reading["value"] = value
+        if len(self._matched) != 1:
+            return
+        target = self.loaders.target_of(self._matched[0])
+        if target is not None and "target" not in reading:
+            reading["target"] = summary(target)
+            if target.is_floating_point():
+                reading["target"]["variance"] = float(
+                    target.detach().float().var(0, correction=0).mean()
+                )
+
+    def _leaves(self, graph: Graph) -> None:
+        """Where no optimiser of PyTorch is used, follow the parameters by hand."""
+        if self._manual is None and not self.updates.owners and self.step == 0 and graph.leaves:
+            self._manual = ManualOwner(list(graph.leaves.values()))
+
+    def _backward_ended(self) -> None:
+        self.updates.backward_ended()
+        if self._manual is not None:
+            self._manual.remember()
+
+    def _trouble(self, loss: Tensor, value: float) -> None:
+        """The loss is not finite: find out where that began."""
+        self._troubles += 1
+        graph = walk(loss)
+        name_of = self.structure.parameters.get
+        bad = [
+            name_of(leaf) or "?"
+            for leaf, tensor in graph.leaves.items()
+            if not bool(torch.isfinite(tensor.detach()).all())
+        ]
+        self._write(
+            "trouble",
+            step=self.step + 1,
+            value=value,
+            parameters=bad[:20],
+            first=None if self._opaque else first_non_finite(graph, name_of),
+            hazards=[] if self._opaque else hazards(graph),
+        )
+
+    def _clipped(self, name: str, limit: Any, norm: Any) -> None:
+        self._clips.append(
+            {
+                "function": name,
+                "limit": float(limit),
+                "norm": float(norm.detach()) if plain(norm) else None,
+            }
+        )
+
+    def _scheduler_made(self, scheduler: Any) -> None:
+        file, line = place()
+        plan = {
+            key: value
+            for key, value in vars(scheduler).items()
+            if isinstance(value, int | float) and not isinstance(value, bool) and key[0] != "_"
+        }
+        self._write("scheduler", kind=type(scheduler).__name__, plan=plan, file=file, line=line)
+
+    # -- steps
+
+    def _before_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
+        if self.level == CLOSE and self.active:
+            self._look(self._step_begins, optimiser)
+
+    def _step_begins(self, optimiser: torch.optim.Optimizer) -> None:
+        owner = self.updates.owner(optimiser)
+        description = self.updates.describe(owner)
+        if description is not None:
+            self._write("optimiser", step=self.step, **description)
+        if self._wanted():
+            self.updates.step_begins(owner)
+
+    def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
+        if not self.active or self.busy:
+            return
+        owner = self.updates.owners.get(id(optimiser)) or self.updates.owner(optimiser)
+        rate = optimiser.param_groups[0].get("lr")
+        owner.learning_rate = rate if type(rate) is float else learning_rate(optimiser)
+        self._manual = None
+        self._step_done(owner)
+
+    def _step_done(self, owner: Owner) -> None:
+        owner.steps += 1
+        if self._values:
+            self._rows.append(
+                (self.step + 1, owner.number, self._mean(), owner.learning_rate, len(self._values))
+            )
+            self._values = []
+        if self.level or self._hooks:
+            self._look(self._step_ended, owner)
+        elif len(self._rows) >= 256:
+            self._look(self._flush_rows)
+        self.step += 1
+        self._next_level()
+
+    def _mean(self) -> Any:
+        first = self._values[0]
+        if len(self._values) == 1:
+            return first
+        return sum(float(value) for value in self._values) / len(self._values)
+
+    def _step_ended(self, owner: Owner) -> None:
+        if self.level == CLOSE and self._wanted():
+            numbers = self.updates.step_ended(owner)
+            calls = [*self._calls, "step"]
+            self._write(
+                "update", step=self.step + 1, calls=calls[-60:], clips=self._clips, **numbers
+            )
+            self._flush_rows()
+        self._losses = [item for item in self._losses if not item.gradient]
+        for forward in self.forwards.finished:
+            if not forward.numbers["training"]:  # gradients left on, but never used
+                self.evaluations.forward(forward, self.step, self.loaders.labels_of(forward))
+        self.forwards.finished.clear()
+        self._flush_evaluations()
+        self._calls.clear()
+        self._clips = []
+
+    def _next_level(self) -> None:
+        step = self.step + 1
+        if self.pace.closely(step):
+            self.level = CLOSE
+            self.forwards.close = True
+            self._hook()
+            if step > 8:  # the step before was not looked at: know what it left behind
+                self._look(self._prepare)
+            return
+        if self._scouting and step <= SCOUTED_STEPS:
+            self.level = SCOUT
+            self.forwards.close = False
+            self._hook()
+        else:
+            self.level = IDLE
+            self.forwards.close = False
+            if self._hooks:
+                self._unhook()
+        if step % 8 == 1:
+            self.pace.account(self.spent, time.perf_counter() - self._began)
+
+    def _prepare(self) -> None:
+        for owner in self.updates.owners.values():
+            owner.left, owner.reset, owner.grew = owner.witnesses(), False, False
+
+    def _manual_step(self) -> None:
+        """A backward pass begins in a script without optimiser: were the weights changed?"""
+        owner = self._manual
+        if owner is not None and owner.changed():
+            self.updates.owners[id(owner)] = owner
+            values, self._values = self._values[-1:], self._values[:-1]
+            self.updates.backward_begins()
+            if self.level == CLOSE:
+                description = owner.describe(self.structure)
+                if description is not None:
+                    self._write("optimiser", step=self.step, **description)
+            busy, self.busy = self.busy, False
+            self._step_done(owner)
+            self.busy = busy
+            self._values = values
+
+    def _flush_evaluations(self) -> None:
+        for numbers in self.evaluations.take():
+            self._write("evaluation", **numbers)
+
+    def _flush_rows(self) -> None:
+        if self._rows:
+            rows = [(a, b, float(c), d, e) for a, b, c, d, e in self._rows]
+            passed = time.perf_counter() - self._began
+            self._write("losses", rows=rows, seconds=passed, looking=self.spent)
+            self._rows = []
+
+
+class ManualOwner(Owner):
+    """The parameters of a script that changes its weights without an optimiser of PyTorch."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        self._parameters = parameters
+        self.number = -1
+        self.file, self.line = None, None
+        self.described = -1
+        self.steps = 0
+        self.left = None
+        self.reset = self.grew = False
+        self.learning_rate = None
+        self._copies: list[Tensor] = []
+
+    def reference(self) -> None:  # type: ignore[override]
+        """There is no optimiser."""
+        return
+
+    def parameters(self) -> list[Tensor]:
+        """Return the leaves that the first loss reached."""
+        return self._parameters
+
+    def remember(self) -> None:
+        """Keep a few values of a few parameters."""
+        self._copies = [item.detach().flatten()[:64].clone() for item in self._parameters[:4]]
+
+    def changed(self) -> bool:
+        """Say whether they are different now."""
+        pairs = zip(self._parameters, self._copies, strict=False)
+        return any(not torch.equal(item.detach().flatten()[:64], old) for item, old in pairs)
+
+    def describe(self, structure: Structure) -> Numbers | None:
+        """Return the parameters, once."""
+        if self.described >= 0:
+            return None
+        self.described = len(self._parameters)
+        owned = [
+            {
+                "name": structure.own(item, f"parameter {index}"),
+                "shape": list(item.shape),
+                "trainable": True,
+            }
+            for index, item in enumerate(self._parameters)
+        ]
+        return {"optimiser": -1, "kind": "by hand", "groups": [], "parameters": owned}
+
+
+@contextmanager
+def watch(*_: Any, path: Path) -> Iterator[Watcher]:
+    """Watch what happens inside a ``with`` block; the Record goes to ``path``.
+
+    Models and optimisers may be given for the reader's sake; everything that trains in this
+    thread is seen.
+    """
+    watcher = Watcher(RecordWriter(path))
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
