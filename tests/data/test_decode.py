@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from tests.data.hostile import encoded, grey_16, oriented, picture, png, rgb_16
 
 from gradatim.data.decode import (
@@ -16,11 +16,11 @@ from gradatim.data.decode import (
     Rejected,
     decode,
     fit_to,
-    quiet,
     read,
-    read_bytes,
     to_channels,
 )
+from gradatim.data.quiet import quiet
+from gradatim.data.reading import read_bytes
 
 
 def pixels_of(image):
@@ -53,6 +53,25 @@ def test_bytes_path_and_opened_picture_give_the_same(tmp_path):
     expected = decode(content).pixels
     for other in (tmp_path / "a.jpg", str(tmp_path / "a.jpg"), Image.open(io.BytesIO(content))):
         assert (decode(other).pixels == expected).all()
+
+
+def test_a_picture_of_the_caller_stays_as_it_is():
+    content = encoded(picture(1100, 1200))
+    opened = Image.open(io.BytesIO(content))
+    pixels, decoded = read(opened, Policy(64))
+    assert (pixels == read(content, Policy(64))[0]).all() and "reduced" in decoded.treatments
+    assert opened.size == (1100, 1200)
+    assert np.asarray(opened).shape == (1200, 1100, 3)  # can still be loaded
+    made = picture(50, 40)
+    assert (decode(made).pixels == np.asarray(made)).all() and decode(made).format == ""
+
+
+def test_the_frame_the_caller_chose_is_taken():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    content = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    opened = Image.open(io.BytesIO(content))
+    opened.seek(1)
+    assert (decode(opened).pixels == (0, 0, 255)).all()
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF", "PNG", "WEBP"])
@@ -162,6 +181,13 @@ def test_no_truncated_picture_is_taken(form):
     content = encoded(picture(200, 160), form)
     for share in (0.1, 0.3, 0.5, 0.7, 0.9):
         reason(content[: int(len(content) * share)])
+
+
+def test_truncated_pictures_are_refused_whatever_pillow_is_told(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    content = encoded(picture(200, 160))
+    assert "truncated" in reason(content[: len(content) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_bomb_is_refused_from_its_header():

@@ -16,21 +16,20 @@ read.
 
 from __future__ import annotations
 
-import errno
 import io
-import logging
 import os
-import stat
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
+
+from gradatim.data.quiet import quiet
+from gradatim.data.reading import Rejected as Rejected
+from gradatim.data.reading import read_bytes
 
 VERSION = 1
 """Raised by one whenever the same file would give other pixels; stores of another version are
@@ -40,7 +39,6 @@ MAXIMUM_PIXELS = 178_956_970
 """A picture that declares more is a decompression bomb; Pillow refuses to open it at the same
 number (twice its ``Image.MAX_IMAGE_PIXELS``)."""
 
-MAXIMUM_BYTES = 512 * 2**20
 MAXIMUM_SCANS = 1000
 """A progressive JPEG with more scans is made to take for ever: each scan goes over all pixels."""
 
@@ -107,14 +105,6 @@ _large = threading.Lock()
 Content = bytes | str | os.PathLike[str] | Image.Image
 
 
-class Rejected(Exception):  # noqa: N818 - a fate, not a fault; it never reaches the user as an error
-    """A file that cannot be used as a picture; ``reason`` is for the audit."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 @dataclass(frozen=True)
 class Policy:
     """What every picture is fitted to: ``size x size x channels``."""
@@ -170,58 +160,6 @@ def _equal_channels(pixels: np.ndarray) -> bool:
     return bool((red == green).all() and (green == blue).all())
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file; never waits on a pipe or a device.
-
-    Raises:
-        Rejected: the file is not there, not regular, not readable or larger than 512 MiB.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        _check_regular(os.stat(path))  # noqa: PTH116 - before opening: opening a device can do something
-        with io.FileIO(os.open(path, flags | getattr(os, "O_CLOEXEC", 0))) as file:
-            _check_regular(os.fstat(file.fileno()))  # what was opened, should it have been swapped
-            return file.readall() or b""
-    except OSError as error:
-        raise Rejected(_reason_of_system(error, path)) from error
-    except ValueError as error:  # a null character in a path
-        raise Rejected(f"not a path: {error}") from error
-    except MemoryError as error:
-        raise Rejected("larger than the memory at hand") from error
-
-
-def _check_regular(status: os.stat_result) -> None:
-    mode = status.st_mode
-    if stat.S_ISREG(mode):
-        if status.st_size > MAXIMUM_BYTES:
-            raise Rejected(f"file larger than {MAXIMUM_BYTES // 2**20} MiB")
-        return
-    kinds = {
-        stat.S_ISDIR: "a folder",
-        stat.S_ISFIFO: "a named pipe",
-        stat.S_ISSOCK: "a socket",
-        stat.S_ISCHR: "a device",
-        stat.S_ISBLK: "a device",
-    }
-    kind = next((name for test, name in kinds.items() if test(mode)), "a special file")
-    raise Rejected(f"{kind}, not a regular file")
-
-
-def _reason_of_system(error: OSError, path: str | os.PathLike[str]) -> str:
-    if error.errno == errno.ELOOP:
-        return "symbolic links that lead round in a circle"
-    if error.errno == errno.ENOENT:
-        if os.path.islink(path):  # noqa: PTH114 - a Path of its own for each file would be slow
-            return "symbolic link to a file that is not there"
-        return "no such file"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "no permission to read"
-    return f"cannot be read: {error.strerror or error}"
-
-
 # --- decoding -----------------------------------------------------------------------------------
 
 
@@ -238,16 +176,20 @@ def decode(content: Content, reduced_side: int | None = None) -> Decoded:
     """
     if isinstance(content, str | os.PathLike):
         content = read_bytes(content)
+    form = "picture"
     with quiet():
-        picture = _open(content) if isinstance(content, bytes) else content
         try:
+            if isinstance(content, Image.Image):
+                content = _untouched(content)
+            picture = _open(content) if isinstance(content, bytes) else content
+            form = picture.format or form
             return _decode(picture, reduced_side)
-        except MemoryError as error:
-            raise Rejected("larger than the memory at hand") from error
         except Rejected:
             raise
+        except MemoryError as error:
+            raise Rejected("larger than the memory at hand") from error
         except Exception as error:  # Pillow raises nearly anything on damaged content
-            raise Rejected(_reason_of_damage(picture.format or "picture", error)) from error
+            raise Rejected(_reason_of_damage(form, error)) from error
 
 
 def read(content: Content, policy: Policy) -> tuple[np.ndarray, Decoded]:
@@ -262,6 +204,21 @@ def read(content: Content, policy: Policy) -> tuple[np.ndarray, Decoded]:
     decoded = decode(content, policy.reduced_side)
     pixels = to_channels(decoded.pixels, policy.channels)
     return fit_to(pixels, policy.size, policy.shape), decoded
+
+
+def _untouched(picture: Image.Image) -> bytes | Image.Image:
+    """Return what an opened picture was opened from, else a copy: the caller's stays as it is.
+
+    So a picture that is opened but not loaded gives the same pixels as its file.
+    """
+    source = getattr(picture, "fp", None)
+    if source is None or not getattr(picture, "tile", None) or picture.tell() != 0:
+        return picture.copy()
+    position = source.tell()
+    source.seek(0)
+    content: bytes = source.read()
+    source.seek(position)
+    return content
 
 
 def _open(content: bytes) -> Image.Image:
@@ -486,42 +443,3 @@ def _reason_of_damage(kind: str, error: Exception) -> str:
     if "truncated" in text.lower():
         return f"truncated {kind}: {text}"
     return f"damaged {kind}: {text}"
-
-
-# --- silence ------------------------------------------------------------------------------------
-
-_silence = threading.Lock()
-_inside = 0
-_restore: list[Callable[[], object]] = []
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Pillow from printing about odd files: their fate is told in the audit.
-
-    Warning filters are shared by all threads, so the first to enter sets them and the last to
-    leave restores them. Only warnings and log lines of Pillow itself are silenced.
-    """
-    global _inside
-    with _silence:
-        if _inside == 0:
-            logger, saved = logging.getLogger("PIL"), warnings.catch_warnings()
-            level = logger.level
-            saved.__enter__()
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            logger.setLevel(logging.CRITICAL + 1)
-            _restore[:] = [lambda: saved.__exit__(None, None, None), lambda: logger.setLevel(level)]
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _silence:
-            _inside -= 1
-            if _inside == 0:
-                for restore in _restore:
-                    restore()
-
-
-def is_picture_name(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file's ending is that of a picture."""
-    return Path(path).suffix.lower() in SUFFIXES

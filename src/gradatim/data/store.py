@@ -48,19 +48,21 @@ from gradatim.data.decode import (
     VERSION,
     Decoded,
     Policy,
-    Rejected,
     decode,
     fit_to,
-    quiet,
-    read_bytes,
     to_channels,
 )
+from gradatim.data.quiet import quiet
+from gradatim.data.reading import Rejected, read_bytes
 from gradatim.errors import DiskError
 
 DIGEST_BYTES = 16
 """128 bits: among a billion files the chance of one accidental equality is below 1e-20."""
 
 SAMPLED_HEADERS = 512
+HEADER_BYTES = 2**16
+"""Read of each sampled file; enough for the size of nearly all, and the rest says nothing yet."""
+
 CHUNK_FILES = 64
 SMALL_FILE_BYTES = 8_192
 """Below this mean size decoding is mostly Python, and threads only get into each other's way:
@@ -72,7 +74,7 @@ SETTLED_SECONDS = 2.0
 file system's clock, so its hash is not remembered."""
 
 CHUNK_BYTES = 4 * 2**20
-_HEADER_BYTES = 128
+_NPY_HEADER_BYTES = 128
 _TREATMENT_BITS = {name: 1 << bit for bit, name in enumerate(TREATMENTS)}
 _FORMAT_NUMBERS = {name: number for number, name in enumerate(FORMATS, start=1)}
 _Result = TypeVar("_Result")
@@ -234,8 +236,9 @@ def _suggest(paths: Sequence[str], choose: Choose) -> Policy:
     with quiet():
         for path in paths[:: max(1, len(paths) // SAMPLED_HEADERS)]:
             # What is wrong with a file is told by the pass that decodes it.
-            with suppress(Exception), io.BytesIO(read_bytes(path)) as content:
-                picture = Image.open(content, formats=OPENED)
+            with suppress(Exception):
+                head = read_bytes(path, HEADER_BYTES)
+                picture = Image.open(io.BytesIO(head), formats=OPENED)
                 sizes.append(picture.size)
                 greys.append(picture.mode in ("1", "L", "LA", "I;16"))
     return choose(np.array(sizes, dtype=np.int32).reshape(-1, 2), np.array(greys, dtype=bool))
@@ -323,12 +326,22 @@ def _recall(
     content[known] = old[rows[known]]
     changed = np.flatnonzero(~known)
     if len(changed):
-        with talk.track("look for changes", len(changed), "files") as bar:
-            for done, row in enumerate(changed.tolist(), start=1):
-                content[row] = np.frombuffer(_content_of(paths[row])[1], dtype=np.uint8)
-                if done % CHUNK_FILES == 0 or done == len(changed):
-                    bar.update(done)
+        content[changed] = _hash_anew([paths[row] for row in changed.tolist()], prints[changed], talk)
     return content
+
+
+def _hash_anew(paths: Sequence[str], prints: np.ndarray, talk: Talk) -> np.ndarray:
+    """Return the content hashes of files, ``N x 16`` uint8."""
+    digests = bytearray()
+    with talk.track("look for changes", len(paths), "files") as bar:
+        for some in _in_order(_hash_chunk, *_chunks(paths, prints)):
+            digests += some
+            bar.update(len(digests) // DIGEST_BYTES)
+    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+
+
+def _hash_chunk(paths: Sequence[str]) -> bytes:
+    return b"".join(_content_of(path)[1] for path in paths)
 
 
 def _rows_of(names: bytes, paths: Sequence[str]) -> np.ndarray:
@@ -424,17 +437,14 @@ def _build(
     paths: Sequence[str], prints: np.ndarray, policy: Policy, source: str, cache: Path, bar: Bar
 ) -> tuple[Facts, Path]:
     """Go over all files once; return the facts and the folder of the store."""
-    mean_bytes = prints[:, 0].clip(min=0).mean() if len(prints) else 0.0
-    size = int(np.clip(CHUNK_BYTES / max(mean_bytes, 1.0), 1, CHUNK_FILES))
-    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    workers = 1 if mean_bytes < SMALL_FILE_BYTES else _cores()
+    chunks, workers = _chunks(paths, prints)
     _check_space(cache, len(paths) * policy.size**2 * policy.channels)
 
     every: list[Facts] = []
     histogram = np.zeros((policy.channels, 256), dtype=np.int64)
     done = rejected = 0
     with quiet(), building(cache, ".npy") as file:
-        file.write(bytes(_HEADER_BYTES))
+        file.write(bytes(_NPY_HEADER_BYTES))
         with closing(_in_order(partial(_read_chunk, policy=policy), chunks, workers)) as results:
             for facts, pixels in results:
                 file.write(pixels.tobytes())
@@ -455,6 +465,14 @@ def _build(
         facts.write(place / f"{_facts_name(policy)}.npz")
         write_json(place / f"{_policy_name(policy)}.json", histogram.tolist())  # last: now whole
     return facts, place
+
+
+def _chunks(paths: Sequence[str], prints: np.ndarray) -> tuple[list[Sequence[str]], int]:
+    """Cut the files into pieces of work, and say how many threads are to work on them."""
+    mean_bytes = prints[:, 0].clip(min=0).mean() if len(prints) else 0.0
+    size = int(np.clip(CHUNK_BYTES / max(mean_bytes, 1.0), 1, CHUNK_FILES))
+    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
+    return chunks, 1 if mean_bytes < SMALL_FILE_BYTES else _cores()
 
 
 def _in_order(
@@ -503,7 +521,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
     header = io.BytesIO()
     fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(header, fields)
-    if len(header.getvalue()) != _HEADER_BYTES:
+    if len(header.getvalue()) != _NPY_HEADER_BYTES:
         raise RuntimeError("numpy writes a header of another length")
     return header.getvalue()
 
