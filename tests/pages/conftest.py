@@ -1,5 +1,6 @@
 """Run folders as a fit writes them, made without training: events in the Record's schema."""
 
+import itertools
 import json
 import math
 import random
@@ -67,9 +68,7 @@ def write_training(writer, *, epochs, per_epoch, floor, seed=0, metric="accuracy
         rate = 0.002 * min(1.0, share / 0.1) * 0.5 * (1 + math.cos(math.pi * share))
         loss = level * (0.8 + 0.4 * draw.random())
         epoch = (step - 1) // per_epoch + 1
-        writer.write(
-            "step", step=step, epoch=epoch, loss=loss, learning_rate=rate, samples=32
-        )
+        writer.write("step", step=step, epoch=epoch, loss=loss, learning_rate=rate, samples=32)
         if step % per_epoch == 0:
             good = 1 - 0.35 * floor - 0.88 * math.exp(-8 * share)
             noisy = min(0.995, good + 0.006 * draw.random())
@@ -107,7 +106,7 @@ def measured(truth, predicted, probability, classes):
     right = truth == predicted
     edges = np.linspace(0, 1, 11)
     bins = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (probability > low) & (probability <= high)
         n = int(inside.sum())
         bins.append(
@@ -264,10 +263,12 @@ def digits_ladder(folder: Path) -> Path:
             p = float(probability[index])
             worst.append(
                 {
-                    "name": f"row {1437 + index}", "picture": f"wrong/{rank:03d}.png",
-                    "true": second, "predicted": first,
+                    "name": f"row {1437 + index}",
+                    "picture": f"wrong/{rank:03d}.png",
+                    "true": second,
+                    "predicted": first,
                     "probabilities": [[first, p], [second, (1 - p) * 0.8], ["4", (1 - p) * 0.1]],
-                }  # fmt: skip
+                }
             )
         writer.write("wrong", samples=worst)
         writer.write("done", reason="finished", seconds=104.2)
@@ -286,7 +287,17 @@ def digits_ladder(folder: Path) -> Path:
 def photos_run(folder: Path) -> Path:
     """One model on a folder of photographs with odd files, and no test part."""
     folder.mkdir(parents=True)
-    classes = ["dress", "hat", "long sleeve", "pants", "shirt", "shoes", "shorts", "skirt", "t-shirt"]
+    classes = [
+        "dress",
+        "hat",
+        "long sleeve",
+        "pants",
+        "shirt",
+        "shoes",
+        "shorts",
+        "skirt",
+        "t-shirt",
+    ]
     recipe = Recipe().with_values({"data.source": "photos/", "model.name": "lenet"})
     recipe = recipe.with_values({"data.size": 64}, "half of the images are at least 300 wide")
     recipe.write(folder / "recipe.toml")
@@ -318,8 +329,10 @@ def photos_run(folder: Path) -> Path:
         ],
         treated=[{"treatment": "turned upright as its EXIF data says", "count": 211,
                   "examples": ["train/dress/01.jpg", "train/dress/07.jpg"]}],
-        duplicates=[["train/hat/1.jpg", "train/hat/2.jpg"], ["train/skirt/3.jpg", "train/dress/9.jpg"]],
-        conflicts=[{"names": ["train/skirt/3.jpg", "train/dress/9.jpg"], "labels": ["skirt", "dress"]}],
+        duplicates=[["train/hat/1.jpg", "train/hat/2.jpg"],
+                    ["train/skirt/3.jpg", "train/dress/9.jpg"]],
+        conflicts=[{"names": ["train/skirt/3.jpg", "train/dress/9.jpg"],
+                    "labels": ["skirt", "dress"]}],
         warnings=["Imbalanced classes in the part train: t-shirt has 800 samples, dress 80."],
         notes=[],
     )  # fmt: skip
@@ -330,11 +343,13 @@ def photos_run(folder: Path) -> Path:
 def moons_run(folder: Path) -> Path:
     """Two-dimensional data with a decision boundary."""
     folder.mkdir(parents=True)
-    Recipe().with_values({"data.source": "moons", "model.name": "mlp"}).write(folder / "recipe.toml")
+    Recipe().with_values({"data.source": "moons", "model.name": "mlp"}).write(
+        folder / "recipe.toml"
+    )
     event = run_event(
-        name="moons-mlp-1", kind="vector", model="mlp", parameters=8_706, classes=["upper", "lower"],
-        samples={"train": 750, "validation": 100, "test": 150}, total_steps=960, steps_per_epoch=24,
-        baseline_loss=math.log(2),
+        name="moons-mlp-1", kind="vector", model="mlp", parameters=8_706,
+        classes=["upper", "lower"], samples={"train": 750, "validation": 100, "test": 150},
+        total_steps=960, steps_per_epoch=24, baseline_loss=math.log(2),
     )  # fmt: skip
     write_run(folder, event, epochs=40, per_epoch=24, floor=0.05)
     draw = np.random.default_rng(0)
@@ -354,7 +369,9 @@ def moons_run(folder: Path) -> Path:
                 "features": ["x", "y"],
                 "winner": (upper < 0.5).astype(int).tolist(),
                 "probability": np.maximum(upper, 1 - upper).round(3).tolist(),
-                "points": [[float(a), float(b), int(c)] for a, b, c in zip(x, y, label, strict=True)],
+                "points": [
+                    [float(a), float(b), int(c)] for a, b, c in zip(x, y, label, strict=True)
+                ],
             }
         )
     )
@@ -363,7 +380,8 @@ def moons_run(folder: Path) -> Path:
     predicted[[3, 77, 90]] = 1 - predicted[[3, 77, 90]]
     with RecordWriter(folder / "record.jsonl") as writer:
         writer.write(
-            "test", **measured(truth, predicted, np.clip(draw.beta(9, 1, 150), 0.5, 1), ["upper", "lower"])
+            "test",
+            **measured(truth, predicted, np.clip(draw.beta(9, 1, 150), 0.5, 1), ["upper", "lower"]),
         )
         writer.write(
             "wrong",
@@ -395,7 +413,12 @@ def regression_ladder(folder: Path) -> Path:
             "samples": {"train": 600, "validation": 100, "test": 150},
         }  # fmt: skip
         writer.write("run", **run_event(model="ladder", parameters=None, **event))
-        rungs = [("majority", 0, -0.01), ("knn", 0, 0.61), ("linear", 14, 0.72), ("mlp", 9_281, 0.81)]
+        rungs = [
+            ("majority", 0, -0.01),
+            ("knn", 0, 0.61),
+            ("linear", 14, 0.72),
+            ("mlp", 9_281, 0.81),
+        ]
         best = None
         for number, (model, parameters, value) in enumerate(rungs, 1):
             bought = best and {
@@ -405,16 +428,20 @@ def regression_ladder(folder: Path) -> Path:
             writer.write(
                 "rung", rung=number, model=model, run=f"rungs/{number:02d}-{model}",
                 parameters=parameters, train_seconds=0.3 * number, prediction_seconds=3e-6,
-                metric="r2", validation={"value": value, "low": value - 0.06, "high": value + 0.05, "n": 100},
-                bought=bought, note="",
+                metric="r2", bought=bought, note="",
+                validation={"value": value, "low": value - 0.06, "high": value + 0.05, "n": 100},
             )  # fmt: skip
             best = (model, value)
             training = (
-                {"epochs": 30, "per_epoch": 20, "floor": 0.2, "metric": "r2"} if model == "mlp" else {}
+                {"epochs": 30, "per_epoch": 20, "floor": 0.2, "metric": "r2"}
+                if model == "mlp"
+                else {}
             )
             write_run(
                 folder / f"rungs/{number:02d}-{model}",
-                run_event(model=model, parameters=parameters, steps_per_epoch=20, total_steps=600, **event),
+                run_event(
+                    model=model, parameters=parameters, steps_per_epoch=20, total_steps=600, **event
+                ),
                 **training,
             )
         writer.write("winner", rung=4, model="mlp", reason="the best validation R²")
@@ -440,8 +467,8 @@ def regression_ladder(folder: Path) -> Path:
         target={"name": "price", "kind": "number", "missing": 0, "distinct": 790, "mean": 210_000.0,
                 "std": 65_000.0, "min": 60_000.0, "max": 520_000.0, "common": [], "note": ""},
         features=[
-            number | {"name": "area", "kind": "number", "missing": 3, "distinct": 310, "mean": 104.2,
-                      "std": 31.0, "min": 24.0, "max": 301.0,
+            number | {"name": "area", "kind": "number", "missing": 3, "distinct": 310,
+                      "mean": 104.2, "std": 31.0, "min": 24.0, "max": 301.0,
                       "note": "missing values filled with the median"},
             number | {"name": "district", "kind": "category", "missing": 0, "distinct": 6,
                       "common": [["north", 312], ["old town", 201]]},
@@ -461,7 +488,9 @@ def regression_ladder(folder: Path) -> Path:
 def interrupted_run(folder: Path) -> Path:
     """Killed in the middle of an epoch: no end, no test."""
     folder.mkdir(parents=True)
-    Recipe().with_values({"data.source": "digits", "model.name": "mlp"}).write(folder / "recipe.toml")
+    Recipe().with_values({"data.source": "digits", "model.name": "mlp"}).write(
+        folder / "recipe.toml"
+    )
     event = run_event(name="digits-mlp-1", model="mlp", parameters=12_730, total_steps=1440)
     write_run(folder, event, epochs=40, per_epoch=36, floor=0.07, stop=400)
     save_audit(folder)

@@ -23,7 +23,7 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
         classes: names, in the order of rows and columns.
         counts: K x K counts, rows are true classes.
     """
-    names = [short(name) for name in distinct(classes)]
+    names = distinct([short(name) for name in classes])
     rows = [
         {
             "true": names[row],
@@ -116,8 +116,9 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def short(name: str, limit: int = 18) -> str:
-    """Return a name that fits beside an axis."""
-    return name if len(name) <= limit else name[: limit - 1] + "…"
+    """Return a name that fits beside an axis, its beginning and its end kept."""
+    end = limit // 3
+    return name if len(name) <= limit else f"{name[: limit - end - 1]}…{name[-end:]}"
 
 
 def _wide(names: Sequence[str]) -> bool:

@@ -104,9 +104,16 @@ class Terminal:
     Args:
         stream: standard error by default; results go to standard output, talk does not.
         console: a rich console to use in place of one made for the stream.
+        clock: tells the time in seconds.
     """
 
-    def __init__(self, stream: TextIO | None = None, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._stream = stream
         self._console = console
         self._live: Live | None = None
@@ -138,7 +145,10 @@ class Terminal:
     @contextmanager
     def track(self, what: str, total: int, unit: str = "") -> Iterator[Task]:
         """Open a bar for a task of ``total`` units; several may be open, one below the other."""
-        task = Task(what, total, unit) if self.draws else _LineTask(what, total, unit, self._print)
+        if self.draws:
+            task = Task(what, total, unit, self._clock)
+        else:
+            task = _LineTask(what, total, unit, self._clock, self._print)
         self._tasks.append(task)
         self._show()
         ended = "stopped"
@@ -182,7 +192,7 @@ class Terminal:
     def _print(self, text: str, style: str = "", head: str = "") -> None:
         from rich.text import Text
 
-        line = Text(head, style=f"bold {style}").append(visible(text), f"not bold {style}")
+        line = Text(head, style=f"bold {style}").append(_plain(text), f"not bold {style}")
         # A redirected stream gets one line a thing: nothing is folded at a width it does not have.
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
@@ -225,8 +235,15 @@ class Terminal:
 class _LineTask(Task):
     """A task told in lines: when it begins, and while it goes on, seldom."""
 
-    def __init__(self, what: str, total: int, unit: str, write: Callable[[str], None]) -> None:
-        super().__init__(what, total, unit)
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        unit: str,
+        clock: Callable[[], float],
+        write: Callable[[str], None],
+    ) -> None:
+        super().__init__(what, total, unit, clock)
         self._write = write
         self._told = self._clock()
         write(f"{what}: {self.amount(total)}" if total else what)
@@ -253,9 +270,14 @@ def _bar(task: Task, width: int) -> RenderableType:
     else:
         line.append(f"{task.done:,}")
     for part in task.parts():
-        line.append("  " + visible(part), "default")
+        line.append("  " + _plain(part), "default")
     line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _plain(text: str) -> str:
+    """Return text as it may stand on a terminal."""
+    return visible(text).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _rows(table: Table) -> list[str]:

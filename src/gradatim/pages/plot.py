@@ -58,9 +58,10 @@ def _dots(
 
 def _between(values: Sequence[float], place: float) -> float:
     """Return the value at a place between two indices, on the line that joins them."""
-    index = min(int(place), len(values) - 2)
-    share = place - index
-    return values[index] if share == 0 else (1 - share) * values[index] + share * values[index + 1]
+    index, share = int(place), place % 1
+    if share == 0:
+        return values[index]
+    return (1 - share) * values[index] + share * values[index + 1]
 
 
 def _character(dots: set[tuple[int, int]], row: int, column: int) -> str:

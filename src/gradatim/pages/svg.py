@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from typing import Any
 from xml.etree import ElementTree
 
 from gradatim.core.page import Chart
+from gradatim.pages.cells import visible
 
 NARROW = 350
 """Width in pixels of the drawing for phones."""
@@ -34,7 +36,8 @@ def draw(chart: Chart, prefix: str, width: int | None = None) -> str:
     """
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(fitted(chart.specification, width), allowed_base_urls=[])
+    specification = _safe(fitted(chart.specification, width))
+    svg = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
     root = ElementTree.fromstring(svg)
     _slim(root)
     _rename(root, prefix)
@@ -54,6 +57,22 @@ def fitted(specification: dict[str, Any], width: int | None) -> dict[str, Any]:
     if (specification.get("usermeta") or {}).get("square"):
         fitted["height"] = width
     return fitted
+
+
+def _safe(value: Any) -> Any:
+    """Make texts visible and leave out what is no number.
+
+    The renderer measures texts as XML, and a control character there ends the whole process.
+    """
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_safe(item) for item in value]
+    return value
 
 
 def _slim(element: ElementTree.Element) -> None:

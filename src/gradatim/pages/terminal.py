@@ -265,7 +265,8 @@ def _words(text: str, style: str = "") -> RichText:
     """Return text that is shown as it is: no markup, no hidden characters."""
     from rich.text import Text as RichText
 
-    return RichText(visible(text).replace("\n", " "), style=style, overflow="fold")
+    plain = visible(text).replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ")
+    return RichText(plain, style=style, overflow="fold")
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> RenderableType:
