@@ -326,7 +326,8 @@ def _recall(
     content[known] = old[rows[known]]
     changed = np.flatnonzero(~known)
     if len(changed):
-        content[changed] = _hash_anew([paths[row] for row in changed.tolist()], prints[changed], talk)
+        again = [paths[row] for row in changed.tolist()]
+        content[changed] = _hash_anew(again, prints[changed], talk)
     return content
 
 
