@@ -37,8 +37,11 @@ from gradatim.data.statistics import histogram
 from gradatim.errors import DataError, EmptySourceError, UsageError, ValueRefusedError
 
 FEW_COMBINATIONS = 10
-"""Equal rows say nothing when there are fewer than this many times as many combinations of values
-as rows: they are equal by chance, not copies."""
+"""Rows are equal by chance, not as copies, when there are fewer than this many times as many
+combinations of values as rows ..."""
+
+FEW_VALUES = 0.2
+"""... and no column has different values in more than this share of the rows."""
 
 MOST_FEATURES_FACTS = 200
 """Each of at most this many features is described in the audit."""
@@ -299,13 +302,14 @@ def equal_rows(
         distinct: number of different values of each column; empty when there are many columns.
     """
     groups = group_numbers(hashes)
+    rows = len(hashes)
     combinations = float(np.prod(np.array(distinct, dtype=np.float64))) if distinct else np.inf
-    if combinations < FEW_COMBINATIONS * len(hashes):
+    if combinations < FEW_COMBINATIONS * rows and max(distinct) < FEW_VALUES * rows:
         note = (
             f"The features can take only {combinations:,.0f} combinations of values, so equal rows "
             "are no sign of copies."
         )
-        return {}, np.arange(len(hashes)), [note] if len(set(hashes)) < len(hashes) else []
+        return {}, np.arange(rows), [note] if len(set(hashes)) < rows else []
     labels, parts, _ = counted_parts(gathered.targets, gathered.classes, gathered.parts)
     fields = duplicate_facts(hashes, gathered.names, _labels(gathered, labels), parts)
     return fields, groups, []

@@ -31,7 +31,9 @@ _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 _DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?$"
 _CODE = r"^0\d+$"
-_ROW_NUMBER_NAME = r"(?i)^$|^unnamed.*|^(.*[ _.-])?(id|idx|index|row|key|uuid|nr|no)$|^[a-z]+I[dD]$"
+_ROW_NUMBER_NAME = (
+    r"^$|(?i:^unnamed.*|^(.*[ _.-])?(id|idx|index|row|key|uuid|nr|no)$)|^\w*[a-z]I[dD]$"
+)
 _DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
 _CLOCKS = (" %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", "T%H:%M:%S%.fZ")
@@ -97,10 +99,10 @@ class Described:
     notes: tuple[str, ...]
 
 
-def text_of(series: pl.Series) -> pl.Series:
+def text_of(series: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
     """Return the column as stripped text, with every way of writing "no value" as null."""
     text = series.cast(pl.String).str.strip_chars()
-    return text.set(text.str.to_lowercase().is_in(MISSING), None)
+    return text.set(text.str.to_lowercase().is_in(missing), None)
 
 
 def decimal_sign(text: pl.Series) -> tuple[str, float]:

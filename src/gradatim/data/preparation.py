@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from gradatim.data.audit import Audit, LabelError, Rejection, count_classes
 from gradatim.data.dataset import PARTS, Prepared, Split
 from gradatim.data.gathered import (
     Gathered,
+    Task,
     check_targets,
     counted_parts,
     fingerprint,
@@ -213,13 +214,17 @@ def _gather_images(
     """Decode and store image files; labels of a table may be numbers."""
     from gradatim.data.images import prepare_images
 
-    if data.target is not None and not raw.target:
+    column = Path(data.source).expanduser().is_file()  # else the labels are names of folders
+    if data.target is not None and not column:
         raise UsageError(
             f"a target column is for tables; the classes of {raw.name} are its sub-folders",
             given=data.target,
             next_step="leave the target out",
         )
-    task, reason = _task_of_labels(raw, data)
+    task: Task = "classification"
+    reason, values = "the sub-folders are classes", np.empty(0)
+    if column or data.task == "regression":
+        raw, values, task, reason = _numbered(raw, data, lone)
     found = prepare_images(
         raw,
         size=data.size,
@@ -234,15 +239,15 @@ def _gather_images(
         index = {name: number for number, name in enumerate(classes)}
         targets = np.array([index[label] for label in found.labels], dtype=np.int64)
     else:
-        targets = np.array([float(label) for label in found.labels], dtype=np.float32)
+        targets = values[found.kept]
     parts = np.array(found.parts, dtype=object)
     policy = found.policy
-    values = {"size": policy.size, "shape": policy.shape, "channels": policy.channels}
+    fitted = {"size": policy.size, "shape": policy.shape, "channels": policy.channels}
     choices: dict[str, tuple[object, str]] = {
         f"data.{key}": (value, found.reasons.get(f"data.{key}", ""))
-        for key, value in values.items()
+        for key, value in fitted.items()
     }
-    if raw.target:
+    if column:
         choices["data.target"] = (raw.target, f"the column {raw.target!r} holds the labels")
     choices["data.task"] = (task, reason)
     return Gathered(
@@ -262,18 +267,33 @@ def _gather_images(
     )
 
 
-def _task_of_labels(
-    raw: RawImages, data: DataRecipe
-) -> tuple[Literal["classification", "regression"], str]:
-    """Return the task: sub-folders are classes; a column of labels is decided by its values."""
+def _numbered(
+    raw: RawImages, data: DataRecipe, lone: bool
+) -> tuple[RawImages, np.ndarray, Task, str]:
+    """Decide the task from the labels, and read them as numbers for a regression.
+
+    Returns:
+        the files whose label can be used, the values of their labels, the task and the reason.
+    """
     import polars as pl
 
     from gradatim.data.targets import decide
 
-    if not raw.target and data.task != "regression":
-        return "classification", "the sub-folders are classes"
-    decided = decide(pl.Series(raw.target or "folder", list(raw.labels)), data.task)
-    return decided.task, decided.reason
+    decided = decide(pl.Series(raw.target or "folder", list(raw.labels)), data.task, lone=lone)
+    names = [str(file) for file in raw.files]
+    bad = np.flatnonzero(decided.missing).tolist()
+    kept = np.flatnonzero(~decided.missing).tolist()
+    raw = replace(
+        raw,
+        files=[raw.files[row] for row in kept],
+        labels=[raw.labels[row] for row in kept],
+        parts=[raw.parts[row] for row in kept],
+        unused=(
+            *raw.unused,
+            *((names[row], f"its label {raw.labels[row]!r} cannot be used") for row in bad),
+        ),
+    )
+    return raw, decided.values[kept], decided.task, decided.reason
 
 
 def _resolved(recipe: Recipe, gathered: Gathered) -> Recipe:
@@ -342,10 +362,11 @@ def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
         return gathered
     from gradatim.data.label_errors import find_label_errors
 
-    everything = np.arange(len(gathered.targets))
-    preprocessing, inputs, _ = _preprocess(gathered, Split(everything, everything, everything))
-    if gathered.kind != "image":
-        inputs = preprocessing.normalise(inputs)
+    inputs = gathered.inputs
+    if inputs is None or gathered.kind != "image":  # images are compared as they are
+        everything = np.arange(len(gathered.targets))
+        preprocessing, features, _ = _preprocess(gathered, Split(*[everything] * 3))
+        inputs = preprocessing.normalise(features)
     with talk.track("looking for label errors", 1) as bar:
         doubts = find_label_errors(inputs, gathered.targets, gathered.classes, seed)
         bar.update(1)

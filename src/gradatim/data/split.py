@@ -102,7 +102,7 @@ def draw(
     sizes = _sizes(strata[pool])
     for name, share in drawn.items():
         pool = np.flatnonzero(part == "train")
-        part[_take(pool, strata, groups, share, sizes, [seed, _SALT[name]])] = name
+        part[_take(pool, strata, groups, _wanted(sizes, share), [seed, _SALT[name]])] = name
     indices = {name: np.flatnonzero(part == name) for name in PARTS}
     for name in PARTS:
         if len(indices[name]) == 0:
@@ -180,18 +180,34 @@ def _sizes(strata: np.ndarray) -> dict[int, int]:
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
+def _wanted(sizes: dict[int, int], share: float) -> dict[int, int]:
+    """Return how many samples of each stratum are to be drawn.
+
+    The total is the share of all samples, rounded; strata get the whole part of theirs and those
+    with the largest remainders one more (the method of Hamilton). A stratum of three or more gets
+    at least one, a smaller one none.
+    """
+    able = {stratum: size for stratum, size in sizes.items() if size >= 3}
+    wanted = {stratum: int(size * share) for stratum, size in able.items()}
+    left = int(sum(able.values()) * share + 0.5) - sum(wanted.values())
+    remainders = sorted(
+        able, key=lambda stratum: (wanted[stratum] - able[stratum] * share, stratum)
+    )
+    for stratum in remainders[:left]:
+        wanted[stratum] += 1
+    return {stratum: max(1, count) for stratum, count in wanted.items()}
+
+
 def _take(
     pool: np.ndarray,
     strata: np.ndarray,
     groups: np.ndarray,
-    share: float,
-    sizes: dict[int, int],
+    wanted: dict[int, int],
     seed: list[int],
 ) -> np.ndarray:
     """Return the samples drawn from the pool, whole groups at a time.
 
-    A group belongs to the stratum of its first sample. Of a stratum of ``n`` samples,
-    ``n * share`` rounded are wanted, at least one of three or more; one group is always left.
+    A group belongs to the stratum of its first sample; one group of each stratum is always left.
     """
     rng = np.random.default_rng(seed)
     _, first, inverse, counts = np.unique(
@@ -201,17 +217,14 @@ def _take(
     taken = np.zeros(len(first), dtype=bool)
     for stratum in np.unique(stratum_of_group):
         members = rng.permutation(np.flatnonzero(stratum_of_group == stratum))
-        if len(members) < 2:
-            continue
-        size = sizes.get(int(stratum), 0)
-        wanted = max(1, int(size * share + 0.5)) if size >= 3 else 0
-        have = 0
+        goal, have = wanted.get(int(stratum), 0), 0
         for group in members[:-1]:
-            most = wanted if have else 2 * wanted  # the first may be a little too large
+            # The first may be a little too large.
+            most = goal if have else 2 * goal
             if have + counts[group] <= most:
                 taken[group] = True
                 have += int(counts[group])
-            if have >= wanted:
+            if have >= goal:
                 break
     drawn: np.ndarray = pool[taken[inverse]]
     return drawn

@@ -11,6 +11,9 @@ import polars as pl
 from gradatim.data.columns import READABLE_SHARE, decimal_sign, numbers, text_of
 from gradatim.errors import ColumnError
 
+MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null")
+"""Texts that mean "no target"; others, such as ``none``, can well be a class."""
+
 MOST_CLASSES = 20
 """Whole numbers with at most this many different values are taken for classes ..."""
 
@@ -65,7 +68,7 @@ def decide(series: pl.Series, task: str | None = None, *, lone: bool = False) ->
         return _text_targets(series.cast(pl.String), "it holds truth values", task, lone)
     if kind.is_numeric() or kind == pl.Duration:
         return _number_targets(numbers(series), task, lone)
-    text = text_of(series)
+    text = text_of(series, MISSING)
     decimal, share = decimal_sign(text)
     if share >= READABLE_SHARE and not text.str.contains(r"^0\d+$").any():
         return _number_targets(numbers(text, decimal), task, lone)
