@@ -215,6 +215,16 @@ def test_an_unknown_model_names_the_closest():
         models.build("lennet", SPECS["grey"])
 
 
+def test_names_are_checked_before_anything_is_built():
+    for name in (*models.MODELS, "torchvision:resnet18", "my.module:net"):
+        models.check_name(name)
+    for name in ("resnet19", "torchvision:", ":net", ""):
+        with pytest.raises(UnknownNameError, match=r"no model of this name"):
+            models.check_name(name)
+        with pytest.raises(UnknownNameError, match=r"package\.module:factory"):
+            models.full_size(name)
+
+
 def test_data_that_do_not_suit_are_refused():
     with pytest.raises(ValueRefusedError, match="does not take this kind of sample: 'vector'"):
         models.build("lenet", SPECS["row"])

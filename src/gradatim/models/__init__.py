@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradatim.core.registry import resolve
+from gradatim.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,6 +50,27 @@ MODELS: dict[str, str] = {
 }
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no model has, without loading torch.
+
+    A name with a colon stands for a model from elsewhere; whether that is there shows when it is
+    built.
+
+    Raises:
+        UnknownNameError: no such model; the closest one is named.
+    """
+    library, colon, model = name.partition(":")
+    if name in MODELS or (colon and library and model):
+        return
+    raise UnknownNameError(
+        "there is no model of this name",
+        given=name,
+        allowed=list(MODELS),
+        next_step="`gradatim names models` lists them; torchvision:NAME, timm:NAME and "
+        "package.module:factory name models from elsewhere",
+    )
+
+
 def build(name: str, spec: Spec, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Build a model fitted to what enters and leaves it.
 
@@ -66,6 +88,7 @@ def build(name: str, spec: Spec, options: Mapping[str, Any] | None = None) -> nn
         UnknownNameError: no such model, or the model has no such option.
         ValueRefusedError: a value is refused, or the model does not suit the data.
     """
+    check_name(name)
     if ":" in name:
         from gradatim.models.external import build_external
 
@@ -83,6 +106,7 @@ def full_size(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     Raises:
         UnknownNameError, ValueRefusedError: as ``build``.
     """
+    check_name(name)
     if ":" in name:
         from gradatim.models.external import build_external
 
