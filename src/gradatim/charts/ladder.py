@@ -38,7 +38,7 @@ def chart(record: Record) -> Chart:
         else "unexplained variance (1 − R²), less to the right"
     )
     ends = [value for row in rows for value in (row["low"], row["high"])]
-    domain = [min(ends, default=0.01) * 0.9, max(ends, default=1.0) * 1.1]
+    domain = [min(ends, default=0.01) * 0.9, max(ends, default=1.0) * 1.4]
     x = theme.quantity(
         "y",
         title,
