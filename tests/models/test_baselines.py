@@ -163,6 +163,7 @@ def test_k_and_samples_come_back_from_the_file(tmp_path):
     module = NearestNeighbours.for_spec(ROW)
     module.solve([pair], [pair])  # each sample is its own neighbour: k = 1 is never wrong
     assert int(module.k) == 1
+    assert module.options == {"metric": "l2", "k": 1}
     save_weights(module, tmp_path / "w.safetensors")
     other = NearestNeighbours.for_spec(ROW)
     load_weights(other, tmp_path / "w.safetensors")

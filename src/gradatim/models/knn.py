@@ -89,6 +89,7 @@ class NearestNeighbours(Network):
         if validation is not None and not self.k_is_given:
             scores = self.choose_k(validation)
             facts["accuracy" if self.classes else "error"] = scores[int(self.k)]
+        self.options = {"metric": self.metric, **getattr(self, "options", {}), "k": int(self.k)}
         return {"samples": float(len(self.samples)), "k": float(self.k), **facts}
 
     @torch.no_grad()
