@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from gradatim.core.page import Picture
 from gradatim.core.recipe import Recipe
-from gradatim.data import audit_source, prepare
+from gradatim.data import audit_card, audit_source, prepare, prepare_for
 from gradatim.data.dataset import Split
-from gradatim.data.preparation import prepare_for
 from gradatim.errors import (
     ColumnError,
     DataError,
@@ -312,6 +312,22 @@ def test_audit_splits_nothing(tmp_path):
     assert audit.features[0].name == "x"
     assert audit.seconds > 0
     assert not any(note.startswith("Split") for note in audit.notes)
+
+
+def test_card_of_pictures_and_of_a_table(tmp_path):
+    root = pictures(tmp_path / "photos", ["cat", "dog"])
+    card = audit_card(recipe(root), cache=tmp_path / "cache")
+    assert card.facts["samples"] == 24
+    assert any(isinstance(block, Picture) for block in _all_blocks(card.page.blocks))
+    card = audit_card(recipe(table(tmp_path / "t.csv")))
+    assert card.facts["kind"] == "table"
+    assert not any(isinstance(block, Picture) for block in _all_blocks(card.page.blocks))
+
+
+def _all_blocks(blocks):
+    for block in blocks:
+        yield block
+        yield from _all_blocks(getattr(block, "blocks", ()))
 
 
 def test_measuring_on_another_table(tmp_path):

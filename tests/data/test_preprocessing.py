@@ -116,6 +116,8 @@ def test_a_table_is_read_by_column_names():
 def test_vectors_are_read_from_named_columns_in_any_order():
     frame = pl.DataFrame({"q": ["2.5"], "p": ["1"]})
     np.testing.assert_array_equal(VECTOR.read_frame(frame), [[1, 2.5]])
+    comma = pl.DataFrame({"q": ["2,5"], "p": ["1"]})
+    np.testing.assert_array_equal(VECTOR.read_frame(comma), [[1, 2.5]])
     with pytest.raises(ColumnError, match="lacks columns"):
         VECTOR.read_frame(frame.drop("q"))
     with pytest.raises(ColumnError, match="1 values of this column are missing"):

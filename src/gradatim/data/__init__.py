@@ -18,8 +18,10 @@ _PLACES = {
     "Preprocessing": "gradatim.data.preprocessing",
     "SOURCES": "gradatim.data.sources",
     "Split": "gradatim.data.dataset",
+    "audit_card": "gradatim.data.preparation",
     "audit_source": "gradatim.data.preparation",
     "prepare": "gradatim.data.preparation",
+    "prepare_for": "gradatim.data.preparation",
 }
 
 __all__ = list(_PLACES)
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from gradatim.data.dataset import Part as Part
     from gradatim.data.dataset import Prepared as Prepared
     from gradatim.data.dataset import Split as Split
+    from gradatim.data.preparation import audit_card as audit_card
     from gradatim.data.preparation import audit_source as audit_source
     from gradatim.data.preparation import prepare as prepare
+    from gradatim.data.preparation import prepare_for as prepare_for
     from gradatim.data.preprocessing import Preprocessing as Preprocessing
     from gradatim.data.sources import SOURCES as SOURCES
 

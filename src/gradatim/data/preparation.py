@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from gradatim.data.raw import RawArrays, RawImages, RawTable
 from gradatim.data.sources import Request, find
 from gradatim.data.split import draw, limited
 from gradatim.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from gradatim.data.card import Card
 
 
 def prepare(
@@ -100,8 +103,29 @@ def audit_source(recipe: Recipe, *, talk: Talk = SILENCE, cache: Path | None = N
     Raises:
         UsageError, DataError: as ``prepare``.
     """
-    gathered = gather(recipe, talk, cache)
-    return _with_label_errors(gathered, talk, recipe.seed).audit
+    return _audited(recipe, talk, cache).audit
+
+
+def audit_card(recipe: Recipe, *, talk: Talk = SILENCE, cache: Path | None = None) -> Card:
+    """Return the data card of a source: its audit as plain values and as a page with pictures.
+
+    Raises:
+        UsageError, DataError: as ``prepare``.
+    """
+    from gradatim.data.card import Card
+
+    gathered = _audited(recipe, talk, cache)
+    if gathered.kind != "image":
+        return Card.of(gathered.audit)
+    labels = [
+        gathered.classes[target] if gathered.classes else f"{target:g}"
+        for target in gathered.targets
+    ]
+    return Card.of(gathered.audit, gathered.inputs, labels)
+
+
+def _audited(recipe: Recipe, talk: Talk, cache: Path | None) -> Gathered:
+    return _with_label_errors(gather(recipe, talk, cache), talk, recipe.seed)
 
 
 def prepare_for(
@@ -365,7 +389,9 @@ def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
     inputs = gathered.inputs
     if inputs is None or gathered.kind != "image":  # images are compared as they are
         everything = np.arange(len(gathered.targets))
-        preprocessing, features, _ = _preprocess(gathered, Split(*[everything] * 3))
+        preprocessing, features, _ = _preprocess(
+            gathered, Split(everything, everything, everything)
+        )
         inputs = preprocessing.normalise(features)
     with talk.track("looking for label errors", 1) as bar:
         doubts = find_label_errors(inputs, gathered.targets, gathered.classes, seed)

@@ -152,7 +152,7 @@ class Preprocessing:
                 allowed=frame.columns,
                 next_step=f"it needs: {', '.join(names)}" if names else None,
             )
-        columns = [numbers(frame[name]) for name in names]
+        columns = [numbers(frame[name], _decimal(frame[name])) for name in names]
         for column in columns:
             if column.null_count():
                 raise ColumnError(
@@ -217,6 +217,15 @@ class Preprocessing:
         return np.stack(
             [fit_to(to_channels(image, self.channels), self.size, self.shape) for image in pixels]
         )
+
+
+def _decimal(series: pl.Series) -> str:
+    """Return the decimal sign of numbers written as text."""
+    import polars as pl
+
+    from gradatim.data.columns import decimal_sign, text_of
+
+    return decimal_sign(text_of(series))[0] if series.dtype == pl.String else "."
 
 
 def to_pixels(images: np.ndarray, pixel_range: tuple[float, float]) -> np.ndarray:

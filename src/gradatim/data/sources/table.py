@@ -35,7 +35,6 @@ _PARTS: dict[str, Part] = {
     "test": "test",
     "testing": "test",
 }
-_PICTURE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?|ppm|pgm)$", re.IGNORECASE)
 _SAMPLE = 1 << 16
 
 
@@ -69,9 +68,10 @@ def read_frame(path: Path) -> tuple[pl.DataFrame, list[str]]:
         EmptySourceError: the file has no rows.
         DataError: the file is damaged or not a table.
     """
+    notes: list[str] = []
     try:
         if path.suffix.lower() == ".parquet":
-            frame, notes = pl.read_parquet(path), []
+            frame = pl.read_parquet(path)
         else:
             frame, notes = _read_text(path)
     except OSError as error:
@@ -94,6 +94,8 @@ def read_frame(path: Path) -> tuple[pl.DataFrame, list[str]]:
 
 def image_column(path: Path) -> str | None:
     """Return the column whose values look like paths of images, from the first rows; or None."""
+    from gradatim.data.sources.image_table import looks_like_image_table
+
     try:
         if path.suffix.lower() == ".parquet":
             frame = pl.scan_parquet(path).head(100).collect()
@@ -105,13 +107,7 @@ def image_column(path: Path) -> str | None:
             frame = _parsed(path, whole, _separator(whole)).head(100)
     except (OSError, DataError, pl.exceptions.PolarsError):
         return None
-    for series in frame.get_columns():
-        values = series.drop_nulls().to_list() if series.dtype == pl.String else []
-        if values and sum(bool(_PICTURE.search(value.strip())) for value in values) >= (
-            0.9 * len(values)
-        ):
-            return series.name
-    return None
+    return looks_like_image_table(frame, path.parent)
 
 
 def _read_text(path: Path) -> tuple[pl.DataFrame, list[str]]:
