@@ -14,8 +14,6 @@ from PIL import Image
 from torch import nn
 
 from gradatim.core.spec import Spec
-from gradatim.data import decode
-from gradatim.data.decode import Rejected
 from gradatim.errors import DataError, GradatimError, UsageError
 from gradatim.package.prediction import Prediction
 
@@ -171,12 +169,11 @@ class Model:
 
     def _read_one(self, item: Any) -> Read:
         """Return one input in its stored form, or why it cannot be read."""
-        if isinstance(item, str | Path):
+        if isinstance(item, str | Path | Image.Image):
+            name = "" if isinstance(item, Image.Image) else str(item)
             stored, rejected = self.preprocessing.read_files([item])
-            return str(item), rejected[0][1] if rejected else stored
+            return name, rejected[0][1] if rejected else stored
         try:
-            if isinstance(item, Image.Image) and self.spec.kind == "image":
-                return "", self._read_picture(item)
             if isinstance(item, Mapping):
                 return "", self.preprocessing.read_frame(pl.DataFrame([dict(item)]))
             if isinstance(item, np.ndarray | list | tuple):
@@ -185,20 +182,12 @@ class Model:
                 return "", stored if len(stored) == 1 else several
         except GradatimError as error:
             return "", error.message()
-        except Rejected as reason:
-            return "", str(reason)
         raise UsageError(
             "the model cannot read this kind of input",
             given=type(item).__name__,
             allowed="the path of an image, a PIL image, an array, a mapping from column to value, "
             "a polars frame, or a list of these",
         )
-
-    def _read_picture(self, picture: Image.Image) -> np.ndarray:
-        """Return an opened picture in its stored form, decoded as a file is."""
-        own = self.preprocessing
-        pixels, _ = decode.read(picture, decode.Policy(own.size, own.shape, own.channels))
-        return pixels[None]
 
 
 def _each(read: Callable[[Any], np.ndarray], many: Any) -> Iterator[Read]:
