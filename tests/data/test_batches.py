@@ -180,6 +180,22 @@ def test_last_batch_is_smaller_or_dropped():
     assert len(Batches(data, "train", batch_size=100, shuffle=True, drop_last=True)) == 2
 
 
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_a_single_sample_left_over_joins_the_batch_before_it(prefetch):
+    data = images()  # 231 training samples
+    settings = {"batch_size": 115, "prefetch": prefetch}
+    sizes = [len(b.targets) for b in Batches(data, "train", shuffle=True, **settings)]
+    assert sizes == [115, 116] and len(Batches(data, "train", shuffle=True, **settings)) == 2
+    indices = collect(Batches(data, "train", shuffle=True, **settings))[2]
+    assert sorted(indices.tolist()) == data.split.train.tolist()
+    dropped = Batches(data, "train", shuffle=True, drop_last=True, **settings)
+    assert [len(b.targets) for b in dropped] == [115, 115]
+    in_order = Batches(data, "train", shuffle=False, **settings)
+    assert [len(b.targets) for b in in_order] == [115, 115, 1]
+    alone = Batches(data, data.split.train[:1], shuffle=True, **settings)
+    assert [len(b.targets) for b in alone] == [1]
+
+
 def test_a_part_without_samples_has_no_batches():
     batches = Batches(images(), np.array([], dtype=np.int64), batch_size=10, shuffle=True)
     assert len(batches) == 0 and list(batches) == []

@@ -58,7 +58,9 @@ class Batches:
     Args:
         prepared: the data set.
         part: ``train``, ``validation`` or ``test``, or indices into the data set.
-        batch_size: samples in a batch; the last of an epoch may be smaller.
+        batch_size: samples in a batch; the last of an epoch may be smaller. With ``shuffle`` (for
+            training) a single sample left over joins the batch before: batch normalisation cannot
+            be trained on one sample.
         seed: of order and augmentation.
         augmentation: what is done to the samples; nothing when None.
         shuffle: whether each epoch has a random order.
@@ -137,7 +139,8 @@ class Batches:
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         whole, rest = divmod(self.samples, self.batch_size)
-        return whole + (rest > 0 and not self._drop_last)
+        joined = rest == 1 and whole > 0 and self._shuffle
+        return whole if self._drop_last or joined else whole + (rest > 0)
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
@@ -163,7 +166,8 @@ class Batches:
 
     def _batch(self, epoch: int, order: np.ndarray, number: int) -> Batch:
         first = number * self.batch_size
-        count = min(self.batch_size, self.samples - first)
+        last = number == len(self) - 1 and not self._drop_last
+        count = self.samples - first if last else self.batch_size
         gathered = count + self._augmentation.mixes  # a mixed sample takes from the one after it
         positions = order.take(range(first, first + gathered), mode="wrap")
         draws = Draws(self._seed, epoch, first, gathered, self.samples)
