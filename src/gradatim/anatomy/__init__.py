@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradatim.anatomy.explain import explain
+    from gradatim.anatomy.explanation import explain
     from gradatim.anatomy.parts import Anatomy
 
 __all__ = ["Anatomy", "explain"]
 
 _PLACES = {
-    "explain": "gradatim.anatomy.explain:explain",
+    "explain": "gradatim.anatomy.explanation:explain",
     "Anatomy": "gradatim.anatomy.parts:Anatomy",
 }
 

@@ -187,6 +187,10 @@ _SAME_WORK = {
         torch.ops.aten._scaled_dot_product_flash_attention
     )
 }
+_DEVICE_DEPENDENT = frozenset(
+    {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+    | {"scaled_dot_product_attention", "multi_head_attention_forward"}
+)
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 
 
@@ -215,10 +219,12 @@ def _storage_bytes(tensor: Tensor) -> int:
 class _Notebook:
     """Everything that is written down during one run."""
 
-    def __init__(self, module: nn.Module, fake_mode: FakeTensorMode | None) -> None:
+    def __init__(
+        self, module: nn.Module, fake_mode: FakeTensorMode | None, device: torch.device | None
+    ) -> None:
         self.fake_mode = fake_mode
-        self.device = next((p.device for p in module.parameters() if not p.is_meta), None)
-        self.device = self.device or torch.device("cpu")
+        places = (p.device for p in module.parameters() if not p.is_meta)
+        self.device = device or next(places, torch.device("cpu"))
         self.calls: list[Call] = []
         self.frames: list[Frame] = []
         self.current: Call | None = None
@@ -249,7 +255,7 @@ class _Notebook:
             return tensor
         if id(tensor) in self.stands:
             return self.stands[id(tensor)]
-        if isinstance(tensor, FakeTensor) and not tensor.is_meta:
+        if isinstance(tensor, FakeTensor) and tensor.is_meta == (self.device.type == "meta"):
             return tensor
         if self.fake_mode is None and tensor.grad_fn is not None and id(tensor) not in self.names:
             return tensor  # made in a way nobody heard: its value is unknown
@@ -456,7 +462,7 @@ class _Functions(TorchFunctionMode):
         return result
 
     def _place(self, device: torch.device) -> torch.device:
-        return self.notebook.device or device if device.type == "meta" else device
+        return self.notebook.device if device.type == "meta" else device
 
     def _count_recurrent(self, func: Any, args: Any, kwargs: Any) -> None:
         """Count the operations of a recurrent layer through the operators it is made of.
@@ -593,9 +599,15 @@ def _arguments(
     return (enter(given, "input"),), {}
 
 
-def _run(module: nn.Module, inputs: Any, dtype: torch.dtype | None, fake: bool) -> Trace:
+def _run(
+    module: nn.Module,
+    inputs: Any,
+    dtype: torch.dtype | None,
+    fake: bool,
+    device: torch.device | None = None,
+) -> Trace:
     fake_mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else None
-    book = _Notebook(module, fake_mode)
+    book = _Notebook(module, fake_mode, device)
     hooks = torch.autograd.graph.saved_tensors_hooks(book.save, lambda kept: kept)
     with (
         _unchanged(module),
@@ -617,10 +629,11 @@ def _run(module: nn.Module, inputs: Any, dtype: torch.dtype | None, fake: bool) 
         except Exception as error:
             error.failed_at = book.failed  # type: ignore[attr-defined]
             raise
-    if fake:
-        for call in book.calls:
-            if "mkldnn_rnn_layer" in call.operators:
-                _measure_workspace(call)
+    for call in book.calls if fake else ():
+        if "mkldnn_rnn_layer" in call.operators:
+            _measure_workspace(call)
+        elif device is not None and call.function in _DEVICE_DEPENDENT:
+            call.saved_known = False
     parameters, aliases = _parameters(module)
     paths_run = {path for path, count in visits.items() if count}
     used = {name for call in book.calls for value in call.inputs for name in value.parameters}
@@ -728,7 +741,10 @@ def trace(module: nn.Module, inputs: Any, *, dtype: torch.dtype | None = None) -
         fake_error = error
     here = [*module.parameters(), *module.buffers()]
     if any(tensor.is_meta for tensor in [*here, *tensors(inputs)]):
-        raise _does_not_run(fake_error, inputs) from fake_error
+        try:  # some models take a way of their own when they see the meta device
+            return _run(module, inputs, dtype, fake=True, device=torch.device("meta"))
+        except Exception:
+            raise _does_not_run(fake_error, inputs) from fake_error
     try:
         found = _run(module, inputs, dtype, fake=False)
     except UsageError:

@@ -128,16 +128,18 @@ class _Builder:
     def __post_init__(self) -> None:
         self.used: set[str] = set()
         self.names = axis_names(self.source, list(self.reaches)) if self.source else {}
-        main = [call for call in self.trace.calls if self._is_layer(call) and _is_main(call)]
+        every = [call for call in self.trace.calls if self._is_layer(call)]
+        main = [call for call in every if _is_main(call)]
         self.per_visit = Counter((call.frame.path, call.frame.visit) for call in main)
+        self.all_per_visit = Counter((call.frame.path, call.frame.visit) for call in every)
         paths = {call.frame.path for call in main}
         self.parents = {path[:end] for path in paths for end in _dots(path)} | {""}
 
     def _stands_for_module(self, call: Call) -> bool:
         """Whether a call is all that its module does, so that it may carry the module's name."""
         path, visit = call.frame.path, call.frame.visit
-        alone = self.per_visit[path, visit] == 1 and _is_main(call)
-        return alone and path not in self.parents
+        main = self.per_visit[path, visit] == 1 and _is_main(call)
+        return (main or self.all_per_visit[path, visit] == 1) and path not in self.parents
 
     def _is_layer(self, call: Call) -> bool:
         return call.data or call.flops > 0
@@ -201,7 +203,7 @@ class _Builder:
                 saved,
                 "measured with hooks on saved tensors, each memory once"
                 if call.saved_known
-                else "at least: oneDNN's workspace is not known without content",
+                else "a bound: what the processor's own operator keeps is not known here",
                 "exact" if call.saved_known else "bound",
             ),
             saved_parameter_bytes=kept,
