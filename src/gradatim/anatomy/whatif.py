@@ -289,5 +289,5 @@ def _control(index: int, step: Step, name: str) -> str:
     said = f"{_NAMES.get(name, name)} of {step.name}"
     return (
         f'<td><input type="number" min="{least}" step="1" value="{height}" data-name="{name}" '
-        f'aria-label="{escape(said)}"></td>'
+        f'aria-label="{escape(said)}"/></td>'
     )
