@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradatim.package import Model
 
 Place = str | Path
+LENGTH = ("training.budget", "training.epochs", "training.plan")
 Settings = Mapping[str, Any] | Iterable[str]
 
 
@@ -46,7 +47,7 @@ def fit(
         source: a name (``digits``), a folder of images, a table, an ``.npz`` file.
         model: one model only; without it a ladder of models is climbed.
         budget: seconds, or a text such as ``"10m"``, that the call may take after the audit.
-        epochs: passes over the training samples, instead of a budget.
+        epochs: passes over the training samples; with a budget, at most so many.
         seed: every random choice follows from it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         precision: ``fp32`` or ``bf16``.
@@ -277,6 +278,8 @@ def _recipe(start: Place | Recipe | None, values: Mapping[str, Any], settings: S
     given = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
     if given.get("training.budget") is not None:
         given["training.budget"] = read_seconds(given["training.budget"])
+    if "training.budget" in given or "training.epochs" in given:  # what it says replaces the old
+        recipe = recipe.with_values(dict.fromkeys(LENGTH))
     recipe = recipe.with_values(given)
     if not recipe.data.source:
         raise UsageError("no source was named", next_step="e.g. gradatim fit digits")

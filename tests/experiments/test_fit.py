@@ -34,7 +34,7 @@ def test_the_run_folder_holds_what_the_design_says(run):
     } <= names  # fmt: skip
     assert run.reason == "finished"
     assert run.model == "lenet"
-    assert not [path for path in run.folder.rglob("*.tmp")]
+    assert not list(run.folder.rglob("*.tmp"))
 
 
 def test_every_step_is_in_the_record_once(run):
@@ -148,3 +148,13 @@ def test_default_folders_are_numbered(tmp_path, monkeypatch):
     assert [str(folder) for folder in folders] == [
         "runs/iris-majority-1", "runs/iris-majority-2",
     ]  # fmt: skip
+
+
+def test_a_new_length_replaces_that_of_the_recipe(tmp_path):
+    timed = gradatim.fit("iris", model="linear", budget=5, epochs=3, out=tmp_path / "timed")
+    assert (timed.recipe.training.budget, timed.recipe.training.epochs) == (5, 3)
+    assert timed.recipe.training.plan
+    recipe = timed.folder / "recipe.toml"
+    counted = gradatim.fit(recipe=recipe, epochs=2, out=tmp_path / "counted")
+    assert counted.recipe.training.budget is None
+    assert gradatim.Record.read(counted.folder).last("end")["epoch"] == 2

@@ -1,5 +1,7 @@
 """The ladder: which rungs, on which samples, what each step bought, which one wins."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def test_every_rung_is_measured_on_the_same_samples(run):
     rungs = record.of("rung")
     assert [rung["model"] for rung in rungs] == ["majority", "knn", "linear", "mlp"]
     assert len({rung["validation"]["n"] for rung in rungs}) == 1
-    for before, after in zip(rungs, rungs[1:], strict=False):
+    for before, after in pairwise(rungs):
         bought = after["bought"]
         assert bought["against"] == before["model"]
         difference = after["validation"]["value"] - before["validation"]["value"]

@@ -22,7 +22,12 @@ from gradatim.cli import options
     metavar="TIME",
     help="Time the command may take after the audit: 90s, 10m, 1h (default 5m).",
 )
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Passes over the data (with a budget: at most).",
+)
 @click.option(
     "--seed", type=int, metavar="N", help="Every random choice follows from it (default 0)."
 )

@@ -95,7 +95,7 @@ class TrainingRecipe:
         warmup: share of the steps over which the rate rises from 0.
         step_every, step_factor: the ``step`` schedule multiplies by the factor after each such
             share of the steps.
-        epochs: passes over the training samples.
+        epochs: passes over the training samples; with a budget, at most so many.
         budget: seconds the whole command may take after the audit.
         plan: frozen by the run: points ``[step, progress]``; the schedule follows the line
             through them and ends at progress 1.

@@ -11,8 +11,9 @@ from gradatim.core.recipe import Recipe
 from gradatim.core.registry import known
 from gradatim.core.spec import Spec
 from gradatim.data.suggestion import suggest
-from gradatim.models import MODELS
+from gradatim.models import check_name
 from gradatim.training import LOSSES, OPTIMISERS, SCHEDULES
+from gradatim.training.machine import check_device
 
 BUDGET = 300.0  # seconds, when neither a budget nor epochs are given
 
@@ -62,10 +63,12 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         UnknownNameError: no such model, loss, optimiser or schedule.
-        ValueRefusedError: a value out of its range.
+        ValueRefusedError: no such device here.
     """
     if recipe.model.name is not None:
-        known(MODELS, recipe.model.name, "model")
+        check_name(recipe.model.name)
+    if recipe.machine.device is not None:
+        check_device(recipe.machine.device)
     chosen = recipe.training
     for table, kind, name in (
         (LOSSES, "loss", chosen.loss),
