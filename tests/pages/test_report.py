@@ -130,7 +130,9 @@ def test_per_class_numbers_agree_with_the_confusion(runs):
 def test_the_recipe_gives_reasons_and_commands(runs):
     page = report(runs["digits"])
     reasons = next(block for block in of(page, Table) if block.columns[0] == "key")
-    assert ["training.learning_rate", "0.1", "default of resnet"] in reasons.rows
+    assert ["data.batch_size", "32", "1,149 training samples"] in reasons.rows
+    fold = next(block for block in of(page, Fold) if block.summary == "2 keys at their default")
+    assert ["training.learning_rate", "0.1", "default of resnet"] in fold.blocks[0].rows
     codes = [block.text for block in of(page, Code)]
     assert f"gradatim predict {runs['digits']} photo.jpg" in codes
     assert f"gradatim fit --recipe {runs['digits']}/recipe.toml" in codes
@@ -363,3 +365,13 @@ def test_an_evaluation_is_a_page(runs):
     page = evaluation.page({**regression, "source": "x.csv", "model": "mlp", "target": "price"})
     assert verdict(page).statement == "mlp predicts price, off by 21,400 on average"
     assert table(page, "On 150 test samples: price").rows[0][1] == "0.790"
+
+
+def test_a_winner_without_steps_shows_the_best_rung_that_has_some(copy):
+    folder = copy("digits")
+    append(folder, "winner", rung=2, model="knn", reason="as good as any")
+    page = report(folder)
+    texts = [block.text for block in of(page, Text)]
+    assert "knn is not trained by steps. These are the curves of resnet18." in texts
+    fold = next(block for block in of(page, Fold) if block.summary == "Loss of the other rungs")
+    assert [b.text for b in fold.blocks if isinstance(b, Heading)] == ["linear", "mlp", "lenet"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import quantiles
 from typing import Any, NamedTuple
 
 from gradatim.core.record import Event, Record, number
@@ -15,7 +16,7 @@ EPOCHS = {"grid": False, "tickMinStep": 1, "tickCount": 10}
 
 
 class Bucket(NamedTuple):
-    """Consecutive steps drawn as one point: position, mean, smallest and largest value."""
+    """Consecutive steps drawn as one point: position, mean, lower and upper quartile."""
 
     x: float
     mean: float
@@ -37,8 +38,17 @@ def thin(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> list[B
         ]
         if pairs:
             xs, ys = zip(*pairs, strict=True)
-            buckets.append(Bucket(sum(xs) / len(xs), sum(ys) / len(ys), min(ys), max(ys)))
+            low, high = quartiles(ys)
+            buckets.append(Bucket(sum(xs) / len(xs), sum(ys) / len(ys), low, high))
     return buckets
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lower and the upper quartile, by linear interpolation between ranks."""
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
 def steps_per_epoch(record: Record) -> float | None:

@@ -19,7 +19,7 @@ def chart(record: Record) -> Chart:
     """Draw the losses of one run.
 
     Training is drawn as the mean of equally many consecutive steps inside the band of their
-    smallest and largest loss; validation as one point per epoch.
+    quartiles; validation as one point per epoch.
     """
     run = record.last("run") or {}
     steps = record.of("step")
@@ -123,7 +123,8 @@ def _guessing(level: float, y: dict[str, Any], shown: list[float]) -> list[dict[
 def _caption(steps: int) -> str:
     size = math.ceil(steps / POINTS)
     return (
-        f"Each point of the training curve is the mean of {size} steps; the band spans them."
+        f"Each point of the training curve is the mean of {size} steps; the band holds "
+        "the middle half of them."
         if size > 1
         else ""
     )

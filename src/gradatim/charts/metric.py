@@ -26,9 +26,9 @@ def chart(record: Record) -> Chart:
     title = f"{name_of(name)} (%)" if share else name_of(name)
     x = theme.quantity("x", axis.title, axis=EPOCHS)
     y = theme.quantity("y", title, scale={"zero": False})
-    colours = theme.colour(
-        "series", ["training", "validation"], [theme.MUTED, theme.ACCENT], "stroke"
-    )
+    shades = {"training": theme.MUTED, "validation": theme.ACCENT}
+    shown = [series for series in shades if any(row["series"] == series for row in rows)]
+    colours = theme.colour("series", shown, [shades[series] for series in shown], "stroke")
     layers = [theme.layer("line", rows, {"x": x, "y": y, "color": colours})]
     best = best_epoch(record)
     kept = finite(best, "validation", name) if best is not None else None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import tomlkit
 
 from gradatim.core.record import Event, Record
 from gradatim.errors import NotARunError, RunError
@@ -63,10 +62,20 @@ class RunFolder:
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """The recipe's plain values."""
+        return self._toml("recipe.toml")
+
+    @cached_property
+    def trained_recipe(self) -> dict[str, Any]:
+        """The recipe of the model that is kept: of the winner's rung, or the run's own."""
+        rung = "" if self.best is None else str(self.best.get("run") or "")
+        return (self._toml(f"{rung}/recipe.toml") if rung else {}) or self.recipe
+
+    def _toml(self, name: str) -> dict[str, Any]:
+        path = self.path / name
         try:
-            return tomlkit.parse(self.recipe_text).unwrap()
+            return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         except ValueError as error:
-            raise _damaged(self.path / "recipe.toml", error) from error
+            raise _damaged(path, error) from error
 
     @cached_property
     def run(self) -> Event:
@@ -148,8 +157,8 @@ class RunFolder:
         """Name and unit of a regression target."""
         spec = self.package.get("spec") or {}
         audit_target = (self.audit or {}).get("target") or {}
-        name = spec.get("target") or audit_target.get("name") or "target"
-        return str(name), str(spec.get("unit") or "")
+        name = spec.get("target") or self.run.get("target") or audit_target.get("name")
+        return str(name or "the target"), str(spec.get("unit") or self.run.get("unit") or "")
 
     def noun(self, count: float = 2) -> str:
         """Return what one sample is called: ``image``, ``row``, ``sample``."""

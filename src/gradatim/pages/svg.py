@@ -40,6 +40,7 @@ def draw(chart: Chart, prefix: str, width: int | None = None) -> str:
     svg = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
     root = ElementTree.fromstring(svg)
     _slim(root)
+    _merge(root)
     _rename(root, prefix)
     _, _, wide, high = root.attrib["viewBox"].split()
     root.attrib = {"viewBox": f"0 0 {wide} {high}", "width": wide, "height": high}
@@ -88,6 +89,24 @@ def _slim(element: ElementTree.Element) -> None:
             del element.attrib[name]
         elif name in _MEASURES:
             element.attrib[name] = _LONG.sub(lambda m: f"{float(m.group()):.2f}", value)
+
+
+def _merge(element: ElementTree.Element) -> None:
+    """Make one path of neighbouring rectangles of the same look: smaller, and without seams."""
+    for child in element:
+        _merge(child)
+    if "mark-rect" not in element.get("class", ""):
+        return
+    looks: dict[tuple[tuple[str, str], ...], ElementTree.Element] = {}
+    for child in list(element):
+        look = tuple(sorted((key, value) for key, value in child.items() if key != "d"))
+        if child.tag != "path" or "transform" in child.attrib or len(child):
+            return
+        if look in looks:
+            looks[look].attrib["d"] += child.attrib["d"]
+            element.remove(child)
+        else:
+            looks[look] = child
 
 
 def _rename(root: ElementTree.Element, prefix: str) -> None:

@@ -14,19 +14,23 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield the section; nothing while no step was taken."""
     others = _others(run)
     own = run.trained
-    if not own.of("step") and not others:
-        return
-    yield Heading("Learning curves", "curves")
-    if own.of("step"):
-        yield loss.chart(own)
-        if own.of("epoch"):
-            yield metric.chart(own)
-        yield Fold("Learning rate and plan", list(_plan(run, own)))
+    if not own.of("step"):
+        if not others:
+            return
+        best = max(others, key=lambda other: other[0])
+        others.remove(best)
+        _, name, own = best
+        yield Heading("Learning curves", "curves")
+        yield Text(f"{run.model} is not trained by steps. These are the curves of {name}.")
     else:
-        yield Text(f"{run.model} is not trained by steps: it has no learning curve.")
+        yield Heading("Learning curves", "curves")
+    yield loss.chart(own)
+    if own.of("epoch"):
+        yield metric.chart(own)
+    yield Fold("Learning rate and plan", list(_plan(run, own)))
     if others:
         charts: list[Block] = []
-        for name, record in others:
+        for _, name, record in others:
             charts += [Heading(name), loss.chart(record)]
         yield Fold("Loss of the other rungs", charts)
 
@@ -45,11 +49,11 @@ def _plan(run: RunFolder, own: Record) -> Iterator[Block]:
     yield learning_rate.chart(own)
 
 
-def _others(run: RunFolder) -> list[tuple[str, Record]]:
-    """Return the rungs, other than the one kept, that were trained by steps."""
+def _others(run: RunFolder) -> list[tuple[float, str, Record]]:
+    """Return the rungs, other than the one kept, that were trained by steps, with their metric."""
     found = []
     for rung in run.rungs:
         record = run.record_of(rung) if rung is not run.best else None
         if record is not None and record.of("step"):
-            found.append((str(rung["model"]), record))
+            found.append((float(rung["validation"]["value"]), str(rung["model"]), record))
     return found

@@ -21,8 +21,10 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     if audit is None:
         return
     yield Heading("Data", "data")
+    origin = (run.split or {}).get("origin")
     for note in audit.get("notes") or []:
-        yield Text(str(note))
+        if note != f"Split: {origin}.":  # told below
+            yield Text(str(note))
     for warning in audit.get("warnings") or []:
         yield Text(str(warning), "note")
     yield Facts(list(_facts(run, audit)))
@@ -101,8 +103,10 @@ def _facts(run: RunFolder, audit: Mapping[str, Any]) -> Iterator[tuple[str, str]
         across = audit.get("duplicates_across_parts") or 0
         crossing = f", {across} in more than one part of the source" if across else ""
         yield "Equal samples", f"{len(groups):,} groups{crossing}"
+    reasons = run.recipe.get("reasons") or {}
     for key, reason in (audit.get("choices") or {}).items():
-        yield key, str(reason)
+        if key not in reasons:  # else told with the recipe
+            yield key, str(reason)
 
 
 def _shape(audit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -148,4 +152,6 @@ def _features(features: Sequence[Mapping[str, Any]]) -> tuple[str, list[str], li
         ]
         for row in features
     ]
+    if not any(row[-1] for row in rows):
+        return "Features", columns[:-1], [row[:-1] for row in rows]
     return "Features", columns, rows

@@ -14,10 +14,19 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield the sections on the recipe and on using the run."""
     if run.recipe_text:
         yield Heading("Recipe", "recipe")
-        rows = _rows(run.recipe)
+        rows = _rows(run.trained_recipe)
+        reasoned = [row for row in rows if not str(row[2]).startswith("default")]
+        defaults = [row for row in rows if row not in reasoned]
         if rows:
-            yield Text("What was chosen automatically, and why. Everything else is as given.")
-            yield Table(["key", "value", "reason"], rows)
+            whose = f" for {run.model}" if run.best is not None else ""
+            yield Text(f"What was chosen automatically{whose}, and why.")
+        if reasoned:
+            yield Table(["key", "value", "reason"], reasoned)
+        if defaults:
+            yield Fold(
+                f"{len(defaults)} keys at their default",
+                [Table(["key", "value", "reason"], defaults)],
+            )
         yield Fold("The whole recipe, recipe.toml", [Code(run.recipe_text.strip(), "toml")])
     yield Heading("Use it", "use")
     yield from _commands(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,10 @@ def calibrated(facts: Event) -> Iterator[Block]:
         return
     said = sum(item["count"] * item["confidence"] for item in filled) / total
     right = sum(item["count"] * item["accuracy"] for item in filled) / total
-    lean = "more sure than right" if said > right else "right more often than it says"
+    if abs(said - right) <= 1.96 * math.sqrt(right * (1 - right) / total):
+        lean = "as sure as it is right, within the noise of the samples"
+    else:
+        lean = "more sure than right" if said > right else "right more often than it says"
     yield Heading("Calibration", "calibration")
     yield Text(
         f"On average it gives its answer {figures.percent(said)} and is right "

@@ -178,8 +178,9 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     end = run.trained.last("end")
     spent = (run.best or {}).get("train_seconds", (end or {}).get("seconds"))
     if spent is not None:
-        epochs = f", {end['epoch']} epochs" if end is not None and end.get("epoch") else ""
-        yield "Training", f"{figures.seconds(float(spent))}{epochs}"
+        epochs = (end or {}).get("epoch") if run.trained.of("step") else None
+        text = "" if not epochs else f", {epochs} epoch{'s' if epochs != 1 else ''}"
+        yield "Training", figures.seconds(float(spent)) + text
     per_sample = (run.best or run.test or {}).get("prediction_seconds")
     if per_sample is not None:
         yield "Prediction", f"{figures.seconds(float(per_sample))} per {run.noun(1)}"
