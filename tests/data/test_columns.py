@@ -41,6 +41,8 @@ def described(values, name="c"):
         (["3,14", "2,5", "1.000,25"], ",", [3.14, 2.5, 1000.25]),
         (["$1,200", "€5", "30%"], ".", [1200, 5, 30]),
         (["1 234", "1'234", "1\u00a0234"], ".", [1234, 1234, 1234]),
+        (["1 234.5", "10 20", "1 2 3"], ".", [1234.5, None, None]),
+        (["True", "false", "TRUE"], ".", [1, 0, 1]),
         (["1", "n/a", "", "?", "NaN", "-"], ".", [1, None, None, None, None, None]),
         (["1", "inf", "1e999", "abc"], ".", [1, None, None, None]),
         (["+5", "1.", "1..2", "1,23"], ".", [5, 1, None, None]),
@@ -175,6 +177,29 @@ def test_unknown_category_is_said():
     assert any("1 values are missing" in text for text in heard.warnings)
 
 
+def test_values_that_cannot_be_read_are_said():
+    frame = pl.DataFrame(
+        {"a": [1.0, 2.0, 4.0], "d": [datetime.date(2020, 1, 1 + i) for i in range(3)]}
+    )
+    columns, _ = learn(describe(frame).columns, frame)
+    heard = Heard()
+    other = pl.DataFrame({"a": ["3", "12:30", None], "d": ["2020-01-02", "soon", "2020-01-03"]})
+    features = encode(columns, other, heard)
+    assert features[:, 0].tolist() == [3, 2, 2]
+    assert "column 'a': 1 values cannot be read as a number ('12:30')" in heard.warnings[0]
+    assert "2 values are missing, which never happened" in heard.warnings[1]
+    assert "cannot be read as a date ('soon')" in heard.warnings[2]
+
+
+def test_infinity_is_said_and_nan_is_missing():
+    column = Column("a", "number", fill=7.0, flag=True)
+    heard = Heard()
+    frame = pl.DataFrame({"a": [1.0, float("nan"), float("inf")]})
+    np.testing.assert_array_equal(encode([column], frame, heard), [[1, 0], [7, 1], [7, 1]])
+    assert len(heard.warnings) == 1
+    assert "1 values cannot be read as a number (inf)" in heard.warnings[0]
+
+
 def test_constant_in_training_is_left_out():
     frame = pl.DataFrame({"a": [1, 1, 1, 2], "b": ["x", None, "x", "x"], "c": ["u", "u", "u", "v"]})
     columns, left_out = learn(describe(frame).columns, frame.head(3))
@@ -192,6 +217,7 @@ def test_constant_in_training_is_left_out():
         ["03/04/2021", "12/31/2020"],
         ["2021-03-04 00:00:00", "2020-12-31 00:00:00"],
         ["2021-03-04T00:00:00Z", "2020-12-31T00:00:00Z"],
+        ["2021-03-04 02:00:00+0200", "2020-12-31 02:00:00+0200"],
     ],
 )
 def test_dates_become_day_month_and_weekday(texts):
@@ -224,6 +250,43 @@ def test_time_of_day_becomes_hours():
     columns, _ = learn(describe(frame).columns, frame)
     assert columns[0].features == ("t day", "t month", "t weekday", "t hour", "t missing")
     assert encode(columns, frame)[0, 3] == 18.5
+
+
+def test_every_hour_is_exact():
+    times = [datetime.datetime(2021, 7, 3, hour, 15) for hour in range(24)]
+    column = Column("t", "date", clock=True)
+    features = encode([column], pl.DataFrame({"t": times}))
+    np.testing.assert_allclose(features[:, 3], np.arange(24) + 0.25)
+    assert set(features[:, 2]) == {6.0}
+
+
+def test_dates_of_a_frame_and_of_a_file_are_alike():
+    times = [datetime.datetime(2021, 7, 3, hour, tzinfo=datetime.UTC) for hour in (1, 12)]
+    frame = pl.DataFrame({"t": times * 10})
+    columns, _ = learn(describe(frame).columns, frame)
+    text = pl.DataFrame({"t": ["2021-07-03T01:00:00+0000", "2021-07-03T12:00:00+0000"]})
+    np.testing.assert_array_equal(encode(columns, text), encode(columns, frame.head(2)))
+    unread = encode(columns, pl.DataFrame({"t": ["soon", None]}))
+    np.testing.assert_array_equal(unread[0], unread[1])
+
+
+def test_missing_dates_take_the_median_day():
+    frame = pl.DataFrame({"t": [datetime.date(2021, 7, day) for day in (1, 5, 9)]})
+    columns, _ = learn(describe(frame).columns, frame)
+    features = encode(columns, pl.DataFrame({"t": [None]}, schema={"t": pl.Date}))
+    assert features[0].tolist() == [
+        (datetime.date(2021, 7, 5) - datetime.date(1970, 1, 1)).days,
+        7,
+        1,
+    ]
+
+
+def test_truth_values_of_files_and_frames_are_alike():
+    text = pl.DataFrame({"b": ["True", "False", None] * 10})
+    native = pl.DataFrame({"b": [True, False, None] * 10})
+    columns, _ = learn(describe(text).columns, text)
+    assert columns[0].features == ("b", "b missing")
+    np.testing.assert_array_equal(encode(columns, text), encode(columns, native))
 
 
 def test_text_and_native_columns_are_read_alike():

@@ -19,6 +19,7 @@ def column(values):
     [
         (["dog", "cat"] * 20, "classification", ("cat", "dog")),
         ([True, False] * 20, "classification", ("false", "true")),
+        (["True", "False"] * 20, "classification", ("False", "True")),
         ([3, 1, 2] * 20, "classification", ("1", "2", "3")),
         ([2.0, 10.0] * 20, "classification", ("2", "10")),
         (["2", "10"] * 20, "classification", ("2", "10")),

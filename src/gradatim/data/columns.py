@@ -27,16 +27,28 @@ with too many different values for categories, more than half is enough for a nu
 MOST_CATEGORIES = 50
 """At most this many categories get a feature of their own; the rarer ones share one."""
 
+DAY = 86_400_000_000
+"""Microseconds."""
+
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 _DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?$"
+_SPACED = r"^[+-]?\d{1,3}(['\u00a0\u202f ]\d{3})+([.,]\d+)?$"
 _CODE = r"^0\d+$"
 _ROW_NUMBER_NAME = (
     r"^$|(?i:^unnamed.*|^(.*[ _.-])?(id|idx|index|row|key|uuid|nr|no)$)|^\w*[a-z]I[dD]$"
 )
 _DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
-_CLOCKS = (" %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", "T%H:%M:%S%.fZ")
+_CLOCKS = (
+    " %H:%M:%S%.f",
+    "T%H:%M:%S%.f",
+    " %H:%M",
+    "T%H:%M",
+    "T%H:%M:%S%.fZ",
+    " %H:%M:%S%.f%z",
+    "T%H:%M:%S%.f%z",
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +210,7 @@ def encode(columns: Sequence[Column], frame: pl.DataFrame, talk: Talk = SILENCE)
     features = np.empty((frame.height, width), np.float32)
     start = 0
     for column in columns:
-        block = _features(column, _read(frame[column.name], column), talk)
+        block = _features(column, frame[column.name], talk)
         features[:, start : start + block.shape[1]] = block
         start += block.shape[1]
     return features
@@ -209,8 +221,11 @@ def _share(mask: pl.Series) -> float:
 
 
 def _bare(text: pl.Series) -> pl.Series:
-    """Drop what stands around and inside a number: currency, per cent, spaces, apostrophes."""
-    return text.str.replace_all(r"^[$€£¥]|[$€£¥%]$|(\d)['\u00a0\u202f ](\d)", "${1}${2}")
+    """Drop what stands around and inside a number; truth values become 1 and 0."""
+    text = text.str.replace_all(r"^[$€£¥] ?| ?[$€£¥%]$", "")
+    text = text.str.replace(r"^(?i:true)$", "1").str.replace(r"^(?i:false)$", "0")
+    joined = text.str.replace_all(r"['\u00a0\u202f ]", "")
+    return joined.zip_with(text.str.contains(_SPACED).fill_null(False), text)
 
 
 def _examples(values: pl.Series) -> str:
@@ -282,6 +297,8 @@ def _category_or_identifier(name: str, values: pl.Series, why: str) -> tuple[Col
 
 def _date_column(name: str, values: pl.Series) -> tuple[Column, str] | None:
     """Return the date column whose format reads most values, or None."""
+    if values.len() == 0:
+        return None
     best, best_share = "", 0.0
     for date in _DATES:
         for form in (date, *(date + clock for clock in _CLOCKS)):
@@ -316,13 +333,23 @@ def _read(series: pl.Series, column: Column) -> pl.Series:
     if column.kind == "category":
         return text_of(series)
     if series.dtype in (pl.Date, pl.Datetime):
-        return series.cast(pl.Datetime("us")).rename(column.name)
-    return text_of(series).str.to_datetime(column.format or None, strict=False, time_unit="us")
+        return _without_zone(series)
+    text = text_of(series)
+    found = None if column.format else _date_column(column.name, text.drop_nulls())
+    form = column.format or (found[0].format if found else _DATES[0])
+    return _without_zone(text.str.to_datetime(form, strict=False, time_unit="us"))
+
+
+def _without_zone(dates: pl.Series) -> pl.Series:
+    """Return dates and times as they are in UTC, in microseconds."""
+    if isinstance(dates.dtype, pl.Datetime) and dates.dtype.time_zone is not None:
+        dates = dates.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return dates.cast(pl.Datetime("us"))
 
 
 def _days(dates: pl.Series) -> pl.Series:
     """Return days since 1970-01-01, with the time of day as a fraction."""
-    return dates.dt.epoch("us") / 86_400e6
+    return dates.dt.epoch("us") / DAY
 
 
 def _learn_categories(column: Column, values: pl.Series, missing: bool) -> Column:
@@ -337,8 +364,9 @@ def _learn_categories(column: Column, values: pl.Series, missing: bool) -> Colum
     )
 
 
-def _features(column: Column, values: pl.Series, talk: Talk) -> np.ndarray:
+def _features(column: Column, series: pl.Series, talk: Talk) -> np.ndarray:
     """Return the features of one column, ``N x len(column.features)``."""
+    values = _read(series, column)
     missing = values.is_null().to_numpy()
     if column.kind == "number":
         blocks = [values.fill_null(column.fill).to_numpy()[:, None]]
@@ -346,22 +374,41 @@ def _features(column: Column, values: pl.Series, talk: Talk) -> np.ndarray:
         blocks = [_date_features(column, values)]
     else:
         blocks = [_one_hot(column, values, missing, talk)]
+    unread = _unread(series, values)
+    if unread.len() and column.kind != "category":
+        talk.warn(
+            f"column {column.name!r}: {unread.len():,} values cannot be read as a {column.kind} "
+            f"({_examples(unread)}) and count as missing"
+        )
     if column.flag:
         blocks.append(missing[:, None])
-    elif missing.any() and column.kind == "category":
+    elif missing.any():
+        instead = (
+            "count as no known category"
+            if column.kind == "category"
+            else ("take the training median")
+        )
         talk.warn(
             f"column {column.name!r}: {missing.sum():,} values are missing, which never happened "
-            "in training; they count as no known category"
+            f"in training; they {instead}"
         )
     return np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
 
 
+def _unread(series: pl.Series, values: pl.Series) -> pl.Series:
+    """Return what is there, but was read as nothing."""
+    present = text_of(series).is_not_null()
+    if series.dtype.is_float():
+        present &= series.is_not_nan().fill_null(False)
+    return series.filter(present & values.is_null())
+
+
 def _date_features(column: Column, dates: pl.Series) -> np.ndarray:
-    filled = _days(dates).fill_null(column.fill)
-    dates = (filled * 86_400e6).cast(pl.Int64).cast(pl.Datetime("us"))
-    parts = [filled, dates.dt.month(), dates.dt.weekday()]
+    fill = pl.Series([round(column.fill * DAY)]).cast(pl.Datetime("us"))
+    filled = dates.fill_null(fill.item())
+    parts = [_days(filled), filled.dt.month(), filled.dt.weekday()]
     if column.clock:
-        parts.append(dates.dt.hour() + dates.dt.minute() / 60)
+        parts.append(filled.dt.hour() + filled.dt.minute() / 60)
     return np.stack([part.to_numpy() for part in parts], axis=1)
 
 

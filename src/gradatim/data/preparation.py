@@ -217,7 +217,7 @@ def gather(
         gathered = gather_table(raw, data, lone=lone)
     if not lone:
         check_targets(gathered.name, gathered.targets, gathered.classes)
-    if gathered.audit.seconds == 0 and gathered.kind != "image":
+    if not isinstance(raw, RawImages):  # which have their own clock
         seconds = time.perf_counter() - begun
         gathered = replace(gathered, audit=replace(gathered.audit, seconds=seconds))
     return gathered
@@ -393,9 +393,10 @@ def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
             gathered, Split(everything, everything, everything)
         )
         inputs = preprocessing.normalise(features)
-    with talk.track("looking for label errors", 1) as bar:
+    count = len(gathered.targets)
+    with talk.track("looking for label errors", count, "samples") as bar:
         doubts = find_label_errors(inputs, gathered.targets, gathered.classes, seed)
-        bar.update(1)
+        bar.update(count)
     errors = tuple(
         LabelError(
             gathered.names[doubt.index],

@@ -156,7 +156,7 @@ def _facts(series: pl.Series, column: Column) -> FeatureFacts:
     """Summarise one column."""
     if column.kind == "number":
         values = numbers(series, column.decimal)
-        kind = "yes-no" if series.dtype == pl.Boolean else "number"
+        kind = "yes-no" if set(values.drop_nulls().unique()) <= {0.0, 1.0} else "number"
         as_array = values.fill_null(float("nan")).to_numpy()
         note = "missing values get the training median and a mark" if values.null_count() else ""
         return value_facts(column.name, as_array, kind, note)

@@ -70,6 +70,8 @@ def decide(series: pl.Series, task: str | None = None, *, lone: bool = False) ->
         return _number_targets(numbers(series), task, lone)
     text = text_of(series, MISSING)
     decimal, share = decimal_sign(text)
+    if text.str.contains("^(?i:true|false)$").any():
+        return _text_targets(text, "it holds truth values", task, lone)
     if share >= READABLE_SHARE and not text.str.contains(r"^0\d+$").any():
         return _number_targets(numbers(text, decimal), task, lone)
     return _text_targets(text, "it holds text", task, lone)
