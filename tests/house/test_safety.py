@@ -40,7 +40,7 @@ def test_no_effects_at_import(path):
     """Module bodies define and import; they seed nothing, read no environment, set no handler."""
     allowed = (
         ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
-        ast.Assign, ast.AnnAssign, ast.If, ast.Try,
+        ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Try,
     )  # fmt: skip
     for node in ast.parse(path.read_text()).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -43,8 +43,7 @@ class Learner:
             group["lr"] = rate
         with self.place.autocast():
             outputs = self.model(inputs)
-        outputs = outputs.to(self.place.loss_dtype)
-        loss = self.criterion(outputs, targets)
+        loss, outputs = self._loss(outputs, targets)
         objective = loss + self._l1 * self._penalty() if self._l1 else loss
         self.optimiser.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
@@ -52,6 +51,20 @@ class Learner:
             clip_grad_norm_(self._parameters, self._clip)
         self.optimiser.step()
         return loss.detach(), outputs.detach()
+
+    def _loss(self, outputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss and the scores it is measured by.
+
+        A model with several heads answers them all in training, the main one first, and weighs
+        their losses itself in ``training_loss(outputs, targets, loss)``, as GoogLeNet does.
+        """
+        kind = self.place.loss_dtype
+        if hasattr(self.model, "training_loss") and isinstance(outputs, tuple):
+            heads = tuple(head.to(kind) for head in outputs)
+            loss: Tensor = self.model.training_loss(heads, targets, self.criterion)
+            return loss, heads[0]
+        scores = outputs.to(kind)
+        return self.criterion(scores, targets), scores
 
     def _penalty(self) -> Tensor:
         """Return the sum of the absolute weights; biases and norms do not count."""
