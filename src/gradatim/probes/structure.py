@@ -11,7 +11,6 @@ from torch import nn
 from gradatim.probes.measure import Numbers, equal_rows, rms
 
 _OPTIONS = (
-    
     "p",
     "dim",
     "eps",
@@ -29,7 +28,6 @@ _OPTIONS = (
     "hidden_size",
     "num_features",
     "bidirectional",
-,
 )
 
 BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)

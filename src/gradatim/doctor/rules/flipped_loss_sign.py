@@ -16,6 +16,8 @@ Cure: remove the minus.
 
 from __future__ import annotations
 
+import math
+
 from gradatim.core.record import number as value
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.rule import Answer, Rule, at, found, number
@@ -28,15 +30,18 @@ def judge(facts: Facts) -> Answer:
     """Look for positive criteria that are minimised as negatives."""
     if facts.several_players:
         return []
-    turned = []
+    turned, seen = [], 0
     for event in facts.backwards:
         for loss in event["losses"][:1]:
             if loss["name"] not in _POSITIVE or event["value"] is None:
                 continue
             own = value(loss["value"]) if loss.get("value") is not None else 0.0
+            if not math.isfinite(value(event["value"])):
+                continue
+            seen += 1
             if value(event["value"]) < 0 and (own > 0 or loss.get("by_hand")):
                 turned.append((event, loss, own if own > 0 else -value(event["value"])))
-    if len(turned) < 3 or len(turned) < 0.9 * len(facts.backwards):
+    if len(turned) < 3 or len(turned) < 0.9 * seen:
         return []
     first, last = turned[0][2], turned[-1][2]
     event, loss, _ = turned[0]

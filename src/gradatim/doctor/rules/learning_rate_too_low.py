@@ -6,7 +6,7 @@ ten times the rate.
 Why: the run would take ten or a thousand times as long.
 
 Evidence: confirmed by a treatment, or overwhelming: the run does badly and the typical step changes
-a weight by less than 1e-5 of its size although its gradient is not zero. With the treatment: the
+no weight by more than 1e-5 of its size, although gradients are not zero. With the treatment: the
 loss falls at least three times as far at ten times the rate, and the run has not got below 70 % of
 its baseline.
 
@@ -16,8 +16,6 @@ Cure: three or ten times the rate; a learning-rate range test.
 """
 
 from __future__ import annotations
-
-from statistics import median
 
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
@@ -36,13 +34,14 @@ def judge(facts: Facts) -> Answer:
     if badly.share < UNFINISHED or not facts.finished:
         return []
     updates, weights = facts.by_parameter("update"), facts.by_parameter("weight")
-    ratios = [updates[name] / weights[name] for name in updates if weights[name] > 0]
-    typical = median(ratios) if ratios else None
+    weighty = [n for n in updates if len(facts.parameters.get(n, {}).get("shape", [])) >= 2]
+    ratios = [updates[name] / weights[name] for name in weighty if weights[name] > 0]
+    largest = max(ratios, default=None)
     rate = facts.rows[0][3] if facts.rows else None
     evidence = [number("learning rate", rate)]
-    if typical is not None:
-        evidence.append(number("one step's change of a weight / its size", typical, SMALL, None))
-    sure = bool(badly.bad) and typical is not None and 0 < typical < SMALL
+    if largest is not None:
+        evidence.append(number("one step's largest change of a weight / its size", largest, SMALL))
+    sure = bool(badly.bad) and largest is not None and 0 < largest < SMALL
     gain = better(facts, "learning-rate-tenfold")
     if gain is not None:
         evidence.append(number("last loss at ten times the rate", gain.late))

@@ -5,7 +5,8 @@ Checks: the entropy of the labels within a batch, beside that of all labels seen
 Why: a network that sees one class for many steps forgets the others.
 
 Evidence: exact: batches hold less than half of the entropy they would by chance. An alarm when it
-shows: the run or its evaluation does badly, or evaluation accuracy is below 70 % of training accuracy.
+shows: the run or its evaluation does badly, or evaluation accuracy is below 70 % of that in
+training.
 The loader's ``shuffle`` is not judged: data shuffled beforehand are fine.
 
 Wrong when: batches are built around few classes on purpose (metric learning).

@@ -45,7 +45,7 @@ def judge(facts: Facts) -> Answer:
     hidden: list[tuple[int, list[str]]] = [
         (x["shape"][1], x["parameters"]) for x in layers[:-1] if len(x["shape"]) >= 2
     ]
-    narrow = min(hidden, key=lambda item: item[0]) if hidden else None
+    narrow = min(hidden) if hidden else None
     sure = bool(narrow and classes and narrow[0] <= min(4, classes / 4))
     gain = better(facts, "one-batch")
     if gain is not None and not math.isnan(gain.late):

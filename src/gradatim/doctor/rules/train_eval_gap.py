@@ -7,8 +7,9 @@ Why: evaluation uses the running statistics. If they lag, or never move (momentu
 evaluated is not the one trained.
 
 Evidence: the running mean is off by more than one spread, or the running variance by more than a
-factor of five, in the median over the layers after at least 50 steps. An alarm when the momentum is
-0, or the evaluation loss is twice the training loss and above half of the baseline; otherwise a note.
+factor of five, in the median over the layers after at least 50 steps. An alarm when the momentum
+is 0, or the evaluation loss is twice the training loss and above half of the baseline; otherwise
+a note.
 
 Wrong when: the learning rate is so high that statistics change faster than they are averaged.
 
