@@ -13,6 +13,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,6 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
-        self._number = 0
 
     @property
     def exists(self) -> bool:
@@ -58,15 +58,19 @@ class Checkpoint:
         Raises:
             DiskError: it cannot be written; the old checkpoint is still there.
         """
-        number = self._number + 1
-        name = f"tensors-{number}.safetensors"
+        name = self._free_name()
         content = tensors_to_bytes(_separate(tensors))
         write_bytes(self.folder / name, content)
         facts = {"file": name, "bytes": len(content), "crc32": zlib.crc32(content)}
-        text = json.dumps({"schema": SCHEMA, "number": number, "tensors": facts, **counters})
+        text = json.dumps({"schema": SCHEMA, "tensors": facts, **counters})
         write_text(self.folder / FILE, text + "\n")
-        self._number = number
         self._tidy(name)
+
+    def _free_name(self) -> str:
+        """Return a name that no file has: the JSON may refer to any that is there."""
+        used = {path.name for path in self.folder.glob("*.safetensors")}
+        names = (f"tensors-{number}.safetensors" for number in count(1))
+        return next(name for name in names if name not in used)
 
     def _tidy(self, current: str) -> None:
         """Remove the tensors of older checkpoints, and what crashes left behind."""
@@ -88,7 +92,6 @@ class Checkpoint:
             schema, facts = counters["schema"], counters["tensors"]
             tensors_path = self.folder / str(facts["file"])
             size, checksum = int(facts["bytes"]), int(facts["crc32"])
-            self._number = int(counters["number"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"the checkpoint cannot be read ({error})", given=path, next_step=START_OVER

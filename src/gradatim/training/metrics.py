@@ -81,7 +81,7 @@ class R2:
         """Return the coefficient."""
         residual, total, squares = sums
         spread = squares - total * total / samples
-        if spread <= 1e-12 * max(squares, 1e-300):
+        if spread <= 1e-14 * max(squares, 1e-300):
             return 1.0 if residual == 0 else 0.0
         return 1 - residual / spread
 
