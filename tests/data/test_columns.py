@@ -7,15 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gradatim.data.columns import (
-    MOST_CATEGORIES,
-    Column,
-    decimal_sign,
-    describe,
-    encode,
-    learn,
-    numbers,
-)
+from gradatim.data.cells import decimal_sign, numbers
+from gradatim.data.columns import MOST_CATEGORIES, Column, encode, learn
+from gradatim.data.describing import describe
 from gradatim.errors import ColumnError
 
 N = 40
@@ -70,6 +64,11 @@ def test_dirty_numbers_are_numbers_and_said():
     found = described(["1.5"] * 38 + ["broken", "n/a"])
     assert found.columns[0].kind == "number"
     assert "1 of 40 values are not numbers ('broken')" in found.notes[0]
+
+
+def test_infinity_in_training_is_said():
+    found = described([1.0, float("inf"), float("nan"), 2.0] * 10)
+    assert found.notes == ("column 'c': 10 values are infinite and count as missing",)
 
 
 def test_mostly_numbers_with_many_values_are_numbers():

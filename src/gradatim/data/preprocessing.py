@@ -133,7 +133,8 @@ class Preprocessing:
         Raises:
             ColumnError: a column is absent, or holds no numbers where numbers are needed.
         """
-        from gradatim.data.columns import encode, numbers
+        from gradatim.data.cells import numbers
+        from gradatim.data.columns import encode
 
         if self.kind == "table":
             return encode(self.columns, frame, talk)
@@ -223,7 +224,7 @@ def _decimal(series: pl.Series) -> str:
     """Return the decimal sign of numbers written as text."""
     import polars as pl
 
-    from gradatim.data.columns import decimal_sign, text_of
+    from gradatim.data.cells import decimal_sign, text_of
 
     return decimal_sign(text_of(series))[0] if series.dtype == pl.String else "."
 

@@ -17,7 +17,9 @@ from gradatim.data.audit import (
     class_warnings,
     count_classes,
 )
-from gradatim.data.columns import Column, Described, describe, numbers, text_of
+from gradatim.data.cells import numbers, text_of
+from gradatim.data.columns import Column
+from gradatim.data.describing import Described, describe
 from gradatim.data.gathered import (
     Gathered,
     counted_parts,

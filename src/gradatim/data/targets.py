@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from gradatim.data.columns import READABLE_SHARE, decimal_sign, numbers, text_of
+from gradatim.data.cells import CODE, READABLE_SHARE, decimal_sign, numbers, text_of
 from gradatim.errors import ColumnError
 
 MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null")
@@ -72,7 +72,7 @@ def decide(series: pl.Series, task: str | None = None, *, lone: bool = False) ->
     decimal, share = decimal_sign(text)
     if text.str.contains("^(?i:true|false)$").any():
         return _text_targets(text, "it holds truth values", task, lone)
-    if share >= READABLE_SHARE and not text.str.contains(r"^0\d+$").any():
+    if share >= READABLE_SHARE and not text.str.contains(CODE).any():
         return _number_targets(numbers(text, decimal), task, lone)
     return _text_targets(text, "it holds text", task, lone)
 

@@ -1,7 +1,7 @@
 """Tables: CSV in its dialects, and Parquet, with one column to be predicted.
 
 A CSV file is read as text; what each column is, is decided from all its values
-(``data/columns.py``), so that a late odd value changes nothing silently.
+(``data/describing.py``), so that a late odd value changes nothing silently.
 """
 
 from __future__ import annotations
