@@ -55,6 +55,9 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         self.server.ranges.append(start)
+        if start >= len(content):
+            self.send_error(416)
+            return
         self.send_response(206 if wanted else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
@@ -127,6 +130,14 @@ def test_short_file_is_refused(server, tmp_path):
     with pytest.raises(DownloadError, match=r"511,999 of 512,000|IncompleteRead"):
         fetch(FILE, [server.base], tmp_path)
     assert not (tmp_path / "file.bin").exists()
+
+
+def test_part_longer_than_the_file_there_is_thrown_away(server, tmp_path):
+    server.files["/file.bin"] = CONTENT[:1000]
+    (tmp_path / "file.bin.part").write_bytes(CONTENT[:2000])
+    with pytest.raises(DownloadError, match="shorter than what came before"):
+        fetch(FILE, [server.base], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_part_is_thrown_away(server, tmp_path):

@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import os
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ ABANDONED = 60.0
 """Seconds without a byte after which a partial file is taken over: its writer is gone."""
 
 _PIECE = 1 << 18
+_NOTHING_THERE = 416  # the range asked for lies beyond the end of the file
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -146,7 +148,13 @@ def _receive(remote: Remote, address: str, part: Path, bar: Bar) -> None:
     headers = {"User-Agent": "gradatim"} | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(address, headers=headers)
     opener = urllib.request.build_opener(_SafeRedirects)
-    with opener.open(request, timeout=TIMEOUT) as answer:
+    try:
+        answer = opener.open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == _NOTHING_THERE:
+            raise _WrongContentError("the file there is shorter than what came before") from error
+        raise
+    with answer:
         if have and answer.status != 206:  # the server sends the whole file
             have = 0
         with disk_errors(part), open(part, "ab" if have else "wb") as file:
