@@ -299,6 +299,7 @@ def test_an_empty_record_still_has_its_charts():
 
 def test_logarithmic_ticks_lie_inside():
     assert theme.ticks(0.3, 30) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0]
+    assert theme.ticks(40, 98) == [40.0, 50.0, 60.0, 70.0, 80.0, 90.0]
     assert theme.ticks(0.001, 50) == [0.001, 0.01, 0.1, 1.0, 10.0]
 
 

@@ -372,6 +372,6 @@ def test_a_winner_without_steps_shows_the_best_rung_that_has_some(copy):
     append(folder, "winner", rung=2, model="knn", reason="as good as any")
     page = report(folder)
     texts = [block.text for block in of(page, Text)]
-    assert "knn is not trained by steps. These are the curves of resnet18." in texts
+    assert "knn has no learning curve. These are the curves of resnet18." in texts
     fold = next(block for block in of(page, Fold) if block.summary == "Loss of the other rungs")
     assert [b.text for b in fold.blocks if isinstance(b, Heading)] == ["linear", "mlp", "lenet"]

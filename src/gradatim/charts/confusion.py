@@ -37,7 +37,11 @@ def chart(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
         if value
     ]
     few = len(names) <= COUNTS_UP_TO
-    axis = {"grid": False, "labelOverlap": "parity", "labelFontSize": 12 if few else 9}
+    axis = {
+        "grid": False,
+        "labelOverlap": False if few else "parity",
+        "labelFontSize": 12 if few else 9,
+    }
     x = theme.category(
         "predicted",
         "predicted class",

@@ -43,7 +43,7 @@ def chart(record: Record) -> Chart:
         "y",
         title,
         scale={"type": "log", "domain": domain, "nice": False, "reverse": True},
-        axis={"values": theme.ticks(*domain), "format": "~g"},
+        axis={"values": theme.ticks(*domain), "format": "~g", "labelOverlap": True},
     )
     y = theme.category("rung", None, order, axis={"grid": False, "labelColor": theme.INK})
     won: dict[str, Any] = {

@@ -139,11 +139,11 @@ def category(field: str, title: str | None, order: Sequence[str], **options: Any
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return ticks of a logarithmic axis: 1, 2, 5, 10 … or, over many decades, powers of ten."""
-    narrow = high / low < 1000
-    steps = [factor * 10.0**power for power in range(-12, 13) for factor in (1, 2, 5)]
-    wanted = steps if narrow else steps[::3]
-    return [float(f"{step:.3g}") for step in wanted if low <= step <= high]
+    """Return ticks of a logarithmic axis: 1, 2, 5, 10 …, finer or coarser as its span needs."""
+    span = high / low
+    factors = range(1, 10) if span < 5 else (1, 2, 5) if span < 1000 else (1,)
+    steps = [factor * 10.0**power for power in range(-12, 13) for factor in factors]
+    return [float(f"{step:.3g}") for step in steps if low <= step <= high]
 
 
 def colour(

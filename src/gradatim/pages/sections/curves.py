@@ -14,14 +14,14 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield the section; nothing while no step was taken."""
     others = _others(run)
     own = run.trained
-    if not own.of("step"):
+    if len(own.of("step")) < 2:
         if not others:
             return
         best = max(others, key=lambda other: other[0])
         others.remove(best)
         _, name, own = best
         yield Heading("Learning curves", "curves")
-        yield Text(f"{run.model} is not trained by steps. These are the curves of {name}.")
+        yield Text(f"{run.model} has no learning curve. These are the curves of {name}.")
     else:
         yield Heading("Learning curves", "curves")
     yield loss.chart(own)
@@ -54,6 +54,6 @@ def _others(run: RunFolder) -> list[tuple[float, str, Record]]:
     found = []
     for rung in run.rungs:
         record = run.record_of(rung) if rung is not run.best else None
-        if record is not None and record.of("step"):
+        if record is not None and len(record.of("step")) > 1:
             found.append((float(rung["validation"]["value"]), str(rung["model"]), record))
     return found

@@ -209,4 +209,5 @@ def machine_text(machine: Mapping[str, Any]) -> str:
         f"torch {machine['torch']}" if machine.get("torch") else None,
         f"gradatim {machine['gradatim']}" if machine.get("gradatim") else None,
     ]
-    return " · ".join(str(part).replace(" ", "\N{NO-BREAK SPACE}") for part in parts if part)
+    shown = [str(part) for part in parts if part]
+    return " · ".join(p.replace(" ", "\N{NO-BREAK SPACE}") if len(p) < 20 else p for p in shown)
