@@ -152,6 +152,12 @@ def test_a_river_for_every_kind_of_network(name):
     assert page(anatomy).title == f"Anatomy of {name}"
 
 
+def test_a_network_that_does_nothing_has_a_page():
+    anatomy = explain(nn.Identity(), (3,))
+    assert page(anatomy).blocks[0].statement == "0 parameters, 0 MACs"
+    ElementTree.fromstring(river(anatomy))
+
+
 def test_formulas_become_mathml():
     found = to_mathml("(224 - 11 + 2*2)/4 + 1 = 55.25 -> 55")
     root = ElementTree.fromstring(found)

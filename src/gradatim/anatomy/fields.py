@@ -114,7 +114,7 @@ def follow(trace: Trace, source: Value, axis: int) -> Reaches:
     reaches: Reaches = {source: Reach(start, start, Fraction(1), axis)}
     for call in trace.calls:
         known = {value: reaches[value] for value in call.inputs if value in reaches}
-        if known and call.outputs:
+        if known and call.data:
             for value, reach in zip(call.outputs, _step(trace, call, known), strict=False):
                 reaches[value] = reach
     return reaches
@@ -283,7 +283,7 @@ def _replayed(trace: Trace, call: Call, known: Reaches, which: str) -> list[Arra
             array = getattr(reach, which)
             array = np.where(abs(array) > NOWHERE // 2, -shift, array) + shift
             full = np.broadcast_to(array, value.shape)
-            return torch.from_numpy(full.astype(np.float64))
+            return torch.from_numpy(np.ascontiguousarray(full, dtype=np.float64))
         if value.dtype.startswith(("float", "bfloat")):
             return torch.zeros(value.shape, dtype=torch.float64)
         real = trace.evaluate(value)

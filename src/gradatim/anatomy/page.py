@@ -92,6 +92,8 @@ def _last_map(anatomy: Anatomy) -> Layer | None:
 
 
 def _river_in_words(anatomy: Anatomy) -> str:
+    if not anatomy.layers:
+        return "The network does nothing to its input."
     heaviest = max(anatomy.layers, key=lambda layer: layer.macs.value)
     fattest = max(anatomy.layers, key=lambda layer: layer.weights.value + layer.biases.value)
     return (

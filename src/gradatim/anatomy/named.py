@@ -1,0 +1,58 @@
+"""The anatomy of a network by its name, at full size and without memory for its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradatim import models
+from gradatim.anatomy.explanation import explain
+from gradatim.anatomy.parts import Anatomy
+from gradatim.errors import GradatimError, UsageError
+
+
+def explain_named(
+    name: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    shape: tuple[int, ...] | None = None,
+    witnesses: bool = True,
+) -> Anatomy:
+    """Return the anatomy of a network of the zoo, or of ``package.module:factory``.
+
+    The network is built on the ``meta`` device, in the form used for inference; one that computes
+    while it is built is built for real.
+
+    Args:
+        name: a name of ``gradatim.models.MODELS``, ``torchvision:NAME``, ``timm:NAME`` or
+            ``package.module:factory``.
+        options: options of the network.
+        shape: of one sample without the batch axis; the network's own by default.
+        witnesses: as in ``explain``.
+
+    Raises:
+        UnknownNameError, ValueRefusedError: as ``gradatim.models.full_size``.
+        UsageError: the network does not run on this input, or tells no input of its own.
+    """
+    module = _built(name, options).eval()
+    given = shape or getattr(module, "full_input", None)
+    if given is None:
+        raise UsageError(
+            "the network does not say which input it takes",
+            given=name,
+            next_step="add the shape of one sample, e.g. --input 3x224x224",
+        )
+    return explain(module, tuple(given), witnesses=witnesses, name=name)
+
+
+def _built(name: str, options: Mapping[str, Any] | None) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return models.full_size(name, options)
+    except GradatimError:
+        raise
+    except Exception:  # the network needs numbers while it is built
+        return models.full_size(name, options)
