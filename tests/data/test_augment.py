@@ -324,8 +324,19 @@ def test_large_photos_are_cropped_and_resized():
     assert suggest(spec(["cat", "dog"], 224))["data.crop"][0] == "resized"
 
 
-def test_small_digits_are_shifted_by_a_pixel():
-    assert suggest(spec(map(str, range(10)), 8, 1))["data.crop_padding"][0] == 1
+@pytest.mark.parametrize(
+    ("side", "classes", "crop", "padding"),
+    [
+        (8, "0123456789", "none", 0),
+        (28, "0123456789", "padded", 2),
+        (8, ["cat", "dog"], "padded", 1),
+        (28, ["shirt", "bag"], "padded", 3),
+        (4, ["cat", "dog"], "none", 0),
+    ],
+)
+def test_the_shift_follows_from_the_side(side, classes, crop, padding):
+    suggested = suggest(spec(classes, side, 1))
+    assert suggested["data.crop"][0] == crop and suggested["data.crop_padding"][0] == padding
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])

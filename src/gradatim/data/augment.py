@@ -120,7 +120,9 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
     Returns:
         ``N x H x W x C``: uint8 where pixels only move, else float32 from 0 to 255.
     """
-    flips = draws.uniform("flip", 1)[:, 0] < augmentation.flip
+    flips = np.zeros(len(images), dtype=bool)
+    if augmentation.flip > 0:
+        flips = draws.uniform("flip", 1)[:, 0] < augmentation.flip
     if augmentation.crop == "resized":
         images = resized_crop(images, _crop_boxes(images.shape, draws), flips)
     else:
