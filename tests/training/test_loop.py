@@ -398,6 +398,8 @@ def test_batches_that_cannot_be_used_are_told(net, data):
         train(net(), [], epochs=1)
     with pytest.raises(UsageError, match="not a pair"):
         train(net(), [torch.tensor(3.0)], epochs=1)
+    with pytest.raises(ValueRefusedError, match="early stopping needs validation"):
+        train(net(), batches, epochs=1, early_stopping=2)
     with pytest.raises(UsageError, match="only once"):
         train(net(), batches, validation=iter(validation), epochs=1)
 

@@ -23,8 +23,8 @@ class Slow:
 
     def epoch(self, number, start=0):
         for batch in self.all[start:]:
-            yield batch
             self.clock.time += self.seconds(self.clock.time - 1000)
+            yield batch
 
     def __iter__(self):
         return self.epoch(0)
@@ -92,6 +92,19 @@ def test_epochs_beside_a_budget_are_the_most(net, batches_of, fake_clock):
 def test_a_budget_that_is_too_small_still_takes_a_step(net, batches_of, fake_clock):
     _, trained = budget_run(net, batches_of, fake_clock, DRIFTS["steady"], step=5.0, budget=1)
     assert trained.step == 1 and trained.reason == "finished"
+
+
+def test_timing_before_the_run_takes_a_small_share_even_where_steps_are_slow(
+    net, batches_of, fake_clock
+):
+    """A step takes a tenth of the budget, an evaluation two; timing ends with the first."""
+    _, trained = budget_run(
+        net, batches_of, fake_clock, DRIFTS["steady"], step=4.0, evaluation=8.0, budget=40
+    )
+    # a first batch is looked at (4 s), a step (4 s) and half an evaluation (4 s) are timed; then
+    # there are steps of 4 s and one evaluation of 8 s
+    assert trained.step == 4
+    assert fake_clock.time - 1000 == pytest.approx(4 + 4 + 4 + 4 * 4 + 8)
 
 
 def test_a_machine_that_stands_still_does_not_pass_the_budget(net, batches_of, fake_clock):

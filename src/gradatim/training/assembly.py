@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from gradatim.core.recipe import Recipe
 from gradatim.core.spec import Spec
 from gradatim.core.talk import Talk
-from gradatim.errors import UnknownNameError, UsageError
-from gradatim.training import clock, losses, machine, metrics
+from gradatim.errors import UnknownNameError, UsageError, ValueRefusedError
+from gradatim.training import losses, machine, metrics
 from gradatim.training.averaging import Average
 from gradatim.training.best import Best
 from gradatim.training.checkpoint import Checkpoint
@@ -46,8 +46,12 @@ _SECTIONS = {"seed": "seed"} | {
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``train``; ``own_loss`` is a loss given as a function."""
+    """The arguments of ``train``; ``own_loss`` is a loss given as a function.
 
+    ``began`` is the reading of the clock when ``train`` was called: a budget counts from there.
+    """
+
+    began: float
     model: nn.Module
     batches: Any
     validation: Iterable[Any] | None
@@ -153,7 +157,6 @@ def assemble(request: Request, feed: Feed, task: Task, kept: Kept | None, stack:
         CheckpointError: what was kept does not fit.
         UsageError: the model or the batches cannot be trained with.
     """
-    began = clock.now()
     recipe, model, validation = request.recipe, request.model, request.validation
     if validation is not None and iter(validation) is validation:
         raise UsageError(
@@ -161,19 +164,24 @@ def assemble(request: Request, feed: Feed, task: Task, kept: Kept | None, stack:
             given=type(validation).__name__,
             next_step="give a list of batches, a DataLoader or gradatim.data.Batches",
         )
+    if validation is None and recipe.training.early_stopping:
+        raise ValueRefusedError(
+            "early stopping needs validation samples",
+            given=recipe.training.early_stopping,
+            next_step="give validation batches, or set training.early_stopping=0",
+        )
     if kept is not None:
         check_fits(kept.counters, recipe, feed)
     place = Place.of(recipe.machine, model)
     stack.enter_context(given_back(place.device))
     stack.enter_context(machine.at_work(place, recipe.machine.threads))
-    stack.callback(place.leave, model)
-    place.settle(model)
+    stack.enter_context(place.settled(model))
     if not model.training:
         stack.callback(model.eval)
         model.train()
     learner = Learner(model, _criterion(request, feed, place), recipe, place)
     plans = PlanFile(request.folder, read=request.resume)
-    plan, pace = _plan(request, learner, feed, plans, kept, began)
+    plan, pace = _plan(request, learner, feed, plans, kept)
     classes = task != "regression"
     sums = metrics.Sums(metrics.build([TRAIN_METRIC[task]], request.unscale[1]), classes=classes)
     measured = METRICS_OF[task]
@@ -290,7 +298,7 @@ def _count(feed: Feed, spec: Spec | None, place: Place) -> Tensor:
 
 
 def _plan(
-    request: Request, learner: Learner, feed: Feed, plans: PlanFile, kept: Kept | None, began: float
+    request: Request, learner: Learner, feed: Feed, plans: PlanFile, kept: Kept | None
 ) -> tuple[Plan, Pace | None]:
     """Return the plan of the run, and its pace if the plan may still be amended.
 
@@ -313,8 +321,9 @@ def _plan(
     def step(batch: Any) -> None:
         trial.step(*learner.place.bring(batch), rate)[0].item()
 
-    costs = time_parts(step, trial.evaluate, feed, request.validation, seconds)
-    pace = Pace(seconds, began, costs, feed.steps, most)
+    validation = None if request.validation is None else Feed(request.validation, 0)
+    costs = time_parts(step, trial.evaluate, feed, validation, seconds)
+    pace = Pace(seconds, request.began, costs, feed.steps, most)
     plan = plan_for_steps(pace.first_plan())
     plans.keep(plan, f"{1000 * costs.step:.3g} ms a step, timed before the run")
     return plan, pace

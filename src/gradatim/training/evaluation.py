@@ -91,14 +91,13 @@ def evaluate(
     sums = metrics.Sums(metrics.build(names, unscale[1]), classes=task != "regression")
     criterion = loss_without_training_terms(loss, task)
     scores, targets, indices = [], [], []
-    with at_work(place, machine.threads):
-        place.settle(model)
+    with at_work(place, machine.threads), place.settled(model):
         for outputs, target, index in _outputs(model, place, _chain(first, batches)):
             add(sums, criterion, outputs, target)
             scores.append(as_answers(outputs, task).cpu())
             targets.append(target.cpu())
             if index is not None:
-                indices.append(index.cpu())
+                indices.append(torch.as_tensor(index).cpu())
     values = sums.values()
     counted = np.arange(sums.samples, dtype=np.int64)
     return Evaluation(

@@ -47,7 +47,7 @@ class Feed:
                 next_step="give a list of batches, a DataLoader or gradatim.data.Batches",
             ) from error
         if self.steps == 0:
-            raise UsageError("there is no batch to train on", given=type(batches).__name__)
+            raise UsageError("there is no batch", given=type(batches).__name__)
 
     @property
     def samples(self) -> int | None:

@@ -56,7 +56,7 @@ class Journal:
         self._path = path
         self._sums = sums
         self._pending: list[_Step] = []
-        self._fetched = self._flushed = clock.now()
+        self._looked = self._flushed = clock.now()
         self.diverged: int | None = None
         self.loss = math.nan
         self.epochs: list[dict[str, Any]] = []
@@ -90,15 +90,16 @@ class Journal:
     ) -> bool:
         """Take in a step; return whether it was time to look at the losses."""
         self._pending.append(_Step(number, epoch, rate, loss, outputs, targets))
-        if len(self._pending) < MOST_PENDING and clock.now() - self._fetched < FETCH_SECONDS:
-            return False
-        self.fetch()
-        return True
+        looked = clock.now() - self._looked >= FETCH_SECONDS
+        if looked or len(self._pending) >= MOST_PENDING:
+            self.fetch()
+        if looked:
+            self._looked = clock.now()
+        return looked
 
     def fetch(self) -> None:
         """Fetch what is pending from the device: into the sums, and into the Record."""
         steps, self._pending = self._pending, []
-        self._fetched = clock.now()
         if not steps:
             return
         losses = _numbers([step.loss for step in steps])
@@ -122,7 +123,7 @@ class Journal:
                 torch.stack([step.targets for step in same]),
             )
             losses = losses[len(same) :]
-        if self._fetched - self._flushed >= FLUSH_SECONDS:
+        if clock.now() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
     def epoch(self, **fields: Any) -> None:

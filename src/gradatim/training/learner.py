@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from gradatim.core.recipe import Recipe
 from gradatim.errors import UsageError
 from gradatim.training import optimisers
+from gradatim.training.evaluation import evaluation_mode
 from gradatim.training.losses import Loss
 from gradatim.training.machine import Place
 
@@ -59,10 +60,10 @@ class Learner:
         their losses itself in ``training_loss(outputs, targets, loss)``, as GoogLeNet does.
         """
         kind = self.place.loss_dtype
-        if hasattr(self.model, "training_loss") and isinstance(outputs, tuple):
+        several: Any = getattr(self.model, "training_loss", None)
+        if several is not None and isinstance(outputs, tuple):
             heads = tuple(head.to(kind) for head in outputs)
-            loss: Tensor = self.model.training_loss(heads, targets, self.criterion)
-            return loss, heads[0]
+            return several(heads, targets, self.criterion), heads[0]
         scores = outputs.to(kind)
         return self.criterion(scores, targets), scores
 
@@ -73,7 +74,7 @@ class Learner:
     def evaluate(self, batch: Any) -> None:
         """Compute the outputs of a batch, for its time."""
         inputs, _ = self.place.bring(batch)
-        with torch.inference_mode(), self.place.autocast():
+        with evaluation_mode(self.model), torch.inference_mode(), self.place.autocast():
             self.model(inputs)
 
     def copied(self) -> Learner:

@@ -19,7 +19,7 @@ from torch import nn
 from gradatim.core.recipe import Recipe
 from gradatim.core.spec import Spec
 from gradatim.core.talk import SILENCE, Talk
-from gradatim.training import assembly
+from gradatim.training import assembly, clock
 from gradatim.training.assembly import Kept, Request
 from gradatim.training.checkpoint import copy_into, model_tensors
 from gradatim.training.feed import Feed
@@ -129,8 +129,10 @@ def train(
         CheckpointError: the checkpoint is damaged or does not fit.
         DiskError: the disk is full; the last checkpoint is still there.
     """
+    began = clock.now()
     recipe, own_loss = assembly.read_settings(recipe or Recipe(), settings)
     request = Request(
+        began=began,
         model=model,
         batches=batches,
         validation=validation,

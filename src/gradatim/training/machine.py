@@ -166,17 +166,22 @@ class Place:
             weights[0].dtype if weights else torch.float32,
         )
 
+    @contextmanager
+    def settled(self, model: nn.Module) -> Iterator[None]:
+        """Move a model here, where it stays, and give its weights the memory layout for a while."""
+        self.settle(model)
+        try:
+            yield
+        finally:
+            if self.channels_last:
+                model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
     def settle(self, model: nn.Module) -> nn.Module:
         """Move a model here and give its weights the memory layout."""
         model.to(self.device)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model
-
-    def leave(self, model: nn.Module) -> None:
-        """Give the weights the usual memory layout back."""
-        if self.channels_last:
-            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
     @property
     def loss_dtype(self) -> torch.dtype:
@@ -209,8 +214,9 @@ class Place:
                 next_step="let the batches yield (inputs, targets)",
             ) from error
         if self.device.type != "cpu":
-            inputs = inputs.to(self.device, non_blocking=True)
-            targets = targets.to(self.device, non_blocking=True)
+            ahead = self.device.type == "cuda"
+            inputs = inputs.to(self.device, non_blocking=ahead)
+            targets = targets.to(self.device, non_blocking=ahead)
         if inputs.is_floating_point() and inputs.dtype != self.dtype:
             inputs = inputs.to(self.dtype)
         if self.channels_last and inputs.ndim == 4:

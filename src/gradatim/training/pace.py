@@ -28,8 +28,9 @@ AIM = 0.97
 MOMENTS = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
 # The end is moved only if it changes by more than this share of all steps.
 TOLERANCE = 0.003
-# Of the timing before the run: steps that only warm up, most steps, most share of the budget.
-WARM, STEPS, SHARE = 2, 20, 0.02
+# Of the timing before the run: steps that only warm up, most steps; shares of the budget after
+# which enough has been timed, and after which timing ends even with the first step.
+WARM, STEPS, SHARE, MOST_SHARE = 2, 20, 0.02, 0.06
 EVALUATED = 5  # batches
 
 
@@ -37,7 +38,7 @@ def time_parts(
     step: Callable[[Any], object],
     evaluate: Callable[[Any], object],
     feed: Feed,
-    validation: Any,
+    validation: Feed | None,
     seconds: float,
 ) -> Costs:
     """Return what a step and an evaluation cost, by doing a few.
@@ -46,16 +47,16 @@ def time_parts(
         step: takes one step with a batch, on a copy of model and optimiser.
         evaluate: computes the outputs of a batch, with the copy.
         feed: the training batches.
-        validation: the validation batches with a length, or None.
+        validation: the validation batches, or None.
         seconds: the budget.
     """
     epochs = chain.from_iterable(feed.epoch(number) for number in range(WARM + STEPS))
-    steps = _times(step, epochs, WARM + STEPS, SHARE * seconds)
+    steps = _times(step, epochs, WARM + STEPS, seconds)
     costs = Costs(step=statistics.median(steps[WARM:] or steps))
     if validation is None:
         return costs
-    times = _times(evaluate, iter(validation), EVALUATED, SHARE * seconds)
-    return replace(costs, evaluation=len(validation) * statistics.median(times[1:] or times))
+    times = _times(evaluate, validation.epoch(0), EVALUATED, seconds)
+    return replace(costs, evaluation=validation.steps * statistics.median(times[1:] or times))
 
 
 def _times(
@@ -67,7 +68,8 @@ def _times(
         do(batch)
         times.append(clock.now() - last)
         last = clock.now()
-        if last - began > seconds and len(times) > WARM:
+        enough = SHARE if len(times) > WARM else MOST_SHARE
+        if last - began > enough * seconds:
             break
     close = getattr(batches, "close", None)
     if close is not None:
