@@ -434,6 +434,86 @@ def test_misaligned_branches_are_said():
     assert "misaligned: branches with jumps 1 and 2 meet" in last.fields[0].note
 
 
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2
+
+
+def scores(x):
+    return torch.matmul(x, x.transpose(-1, -2)).sigmoid()
+
+
+class Unusual(nn.Module):
+    """A function with its own gradient, compiled code, recomputation, a list that fills."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.scores = torch.jit.script(scores)
+        self.scripted = torch.jit.script(nn.Sequential(nn.Linear(3, 5), nn.ReLU()))
+        self.seen = []
+
+    def forward(self, x):
+        x = torch.utils.checkpoint.checkpoint(self.linear, Twice.apply(x), use_reentrant=False)
+        self.seen.append(x)
+        return self.scripted(self.scores(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_code_that_is_no_plain_python_is_heard():
+    model = Unusual()
+    anatomy = agrees(explain(model, torch.randn(2, 3, 4)))
+    macs = 2 * 3 * 4 * 4 + 2 * 3 * 3 * 4 + 2 * 3 * 3 * 5
+    assert anatomy.totals.macs.value == macs
+    assert anatomy.totals.flops.value == flops(model, torch.randn(2, 3, 4))
+    assert len(model.seen) == 1  # of the run just above; the trace left none
+
+
+def test_compiled_modules_are_unwrapped():
+    anatomy = agrees(explain(torch.compile(nn.Linear(4, 3)), (4,)))
+    assert anatomy.layers[0].weights.value == 12
+
+
+def test_what_pytorchs_counter_does_not_know_is_said():
+    class Rare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bilinear = nn.Bilinear(4, 5, 3)
+            self.weight = nn.Parameter(torch.ones(3))
+
+        def forward(self, a, b):
+            return torch.mv(self.bilinear(a, b), self.weight)
+
+    anatomy = agrees(explain(Rare(), (torch.ones(2, 4), torch.ones(2, 5))))
+    assert anatomy.totals.macs.value == 2 * 3 * 4 * 5 + 2 * 3
+    assert "has no rule for bilinear, mv" in anatomy.totals.macs.witness.name
+    counter = next(item for item in anatomy.others if "counter" in item.who)
+    assert (counter.value, counter.closes) == (0, True)
+
+
+def test_changes_in_place_through_views_are_followed():
+    class Changing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            y[:, :2] += 1
+            y[:, :, :4] = x[:, :1, 4:].roll(1, 3)
+            return y * 2
+
+    anatomy = agrees(explain(Changing(), (3, 8, 8)))
+    height = anatomy.layers[-1].fields[0]
+    assert (height.size, height.start, height.end) == (3, 3, 8)
+    assert anatomy.totals.activation_bytes.witness.agrees
+
+
 def test_speed_of_the_deepest_network():
     from gradatim import models
 

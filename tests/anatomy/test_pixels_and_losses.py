@@ -67,7 +67,7 @@ def test_every_pixel_is_what_the_layer_answers(
     for channel, row, column in ((0, 0, 0), (5, out.shape[1] - 1, out.shape[2] - 1)):
         pixel = open_pixel(layer, x, row, column, channel)
         assert pixel.agrees
-        assert pixel.value == pytest.approx(float(out[channel, row, column]), abs=1e-5)
+        assert pixel.value == pytest.approx(out[channel, row, column].item(), abs=1e-5)
         assert pixel.sum == pytest.approx(sum(c.sum for c in pixel.channels), abs=1e-9)
 
 

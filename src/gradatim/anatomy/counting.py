@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gradatim.anatomy.fields import PRODUCTS, REDUCING, _packed
+from gradatim.anatomy.fields import MOVING, POINTWISE, PRODUCTS, REDUCING, packed
 from gradatim.anatomy.geometry import bound, family, groups, is_transposed, slidings
 from gradatim.anatomy.trace import Call, Trace, Value
 
@@ -60,8 +60,6 @@ _TRANSPORT = frozenset(
 
 def kind(call: Call) -> Kind:
     """Return what sort of work a call is."""
-    from gradatim.anatomy.fields import MOVING
-
     name = call.function
     windows = family(name)
     if windows in ("conv", "conv_transpose", "convolution"):
@@ -73,7 +71,7 @@ def kind(call: Call) -> Kind:
         (("linear", "bilinear"), "linear"),
         (("scaled_dot_product_attention", "multi_head_attention_forward"), "attention"),
         ((*GATES, *_CELLS), "recurrent"),
-        ((*PRODUCTS, "einsum", "tensordot"), "product"),
+        ((*PRODUCTS, "einsum", "tensordot", "mv", "dot", "addmv"), "product"),
         (_NORMS, "normalisation"),
         (_ACTIVATIONS, "activation"),
         (_LOOKUPS, "lookup"),
@@ -94,7 +92,7 @@ def kind(call: Call) -> Kind:
         return "product"
     if not any(value.dtype.startswith(("float", "bfloat", "complex")) for value in call.outputs):
         return "move"  # lengths, masks, indices
-    return "arithmetic" if call.pointwise else "other"
+    return "arithmetic" if call.pointwise or name in POINTWISE else "other"
 
 
 @dataclass(frozen=True)
@@ -177,6 +175,14 @@ def _linear(trace: Trace, call: Call) -> Count:
     return Count(value, _times(*_batch(rows), source.shape[-1], made.shape[-1], of=value))
 
 
+def _bilinear(trace: Trace, call: Call) -> Count:
+    """Count one MAC for each weight and row, once the products of the two inputs are made."""
+    weight = _value(bound(call, ("input1", "input2", "weight")), "weight")
+    rows = call.outputs[0].shape[:-1]
+    value = math.prod(rows) * weight.elements
+    return Count(value, _times(*_batch(rows), _size(weight.shape), of=value))
+
+
 def _product(trace: Trace, call: Call) -> Count:
     named = [item for item in call.arguments if isinstance(item, Value)]
     named += [item for item in call.options.values() if isinstance(item, Value)]
@@ -244,7 +250,7 @@ def _multi_head(trace: Trace, call: Call) -> Count:
 def _recurrent(trace: Trace, call: Call) -> Count:
     """Each step multiplies the input and the state by the weights of every gate."""
     source = _value({"": call.arguments[0]}, "")
-    steps = source.shape[0] if _packed(call) else math.prod(source.shape[:-1])
+    steps = source.shape[0] if packed(call) else math.prod(source.shape[:-1])
     listed = next(item for item in call.arguments if isinstance(item, list))
     weights = [value for value in listed if len(value.shape) == 2]
     per_step = sum(value.elements for value in weights)
@@ -270,6 +276,7 @@ def _cell(trace: Trace, call: Call) -> Count:
 
 _MACS: dict[str, Callable[[Trace, Call], Count]] = {
     "linear": _linear,
+    "bilinear": _bilinear,
     "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _multi_head,

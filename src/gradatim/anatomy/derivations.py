@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-from gradatim.anatomy.parts import Anatomy, Axis, Field, Layer, Number
+from gradatim.anatomy.parts import Anatomy, Axis, Field, Layer
 
 Line = tuple[str, str]
 
@@ -28,14 +29,10 @@ def _lines(anatomy: Anatomy, layer: Layer) -> Iterator[Line]:
     for axis, field in _grouped(layer.fields):
         yield from _field(anatomy, layer, axis, field)
     if layer.activation_bytes.derivation:
-        yield "output in bytes", _with_unit(layer.activation_bytes)
+        yield "output in bytes", layer.activation_bytes.derivation
     if layer.saved_bytes.value:
         text = f"{layer.saved_bytes.value:,}"
         yield "kept for backward", f"{text} bytes {layer.saved_bytes.derivation}"
-
-
-def _with_unit(number: Number) -> str:
-    return number.derivation
 
 
 def _sizes(layer: Layer) -> Iterator[Line]:
@@ -77,7 +74,7 @@ def _field(anatomy: Anatomy, layer: Layer, axes: str, field: Field) -> Iterator[
     window = next((axis for axis in layer.axes if axis.name in axes and axis.kernel), None)
     before = _before(anatomy, layer, axes.partition(" and ")[0])
     if window is not None and before is not None and before.jump and layer.kind != "resize":
-        yield from _window(name, window, before, field)
+        yield from _window(axes, window, before, field)
     elif field.jump is not None:
         yield name, f"{field.size} positions, jump {field.jump}, start {field.start}"
     else:
@@ -88,28 +85,20 @@ def _field(anatomy: Anatomy, layer: Layer, axes: str, field: Field) -> Iterator[
         yield "note", "a bound: the true field may differ as the note says"
 
 
-def _window(name: str, axis: Axis, before: Field, field: Field) -> Iterator[Line]:
+def _window(axes: str, axis: Axis, before: Field, field: Field) -> Iterator[Line]:
+    """Yield how a window widens the field: size + (k - 1) jump, jump * stride, start - p jump."""
+    name = f"receptive field, {axes}"
     kernel, stride = axis.kernel or 1, axis.stride or 1
     pad = axis.padding[0] if axis.padding else 0
     dilation = axis.dilation or 1
     jump = before.jump or "1"
     spread = f"({kernel} - 1)" if dilation == 1 else f"{dilation}*({kernel} - 1)"
-    if field.jump is not None and field.jump == str(_times(jump, stride)):
+    if field.jump is not None and field.jump == str(Fraction(jump) * stride):
         yield name, f"{before.size} + {spread}*{jump} = {field.size}"
-        yield f"jump, {axis.name}", f"{jump}*{stride} = {field.jump}"
-        yield f"start, {axis.name}", f"{_signed(before.start)} - {pad}*{jump} = {field.start}"
+        yield f"jump, {axes}", f"{jump}*{stride} = {field.jump}"
+        yield f"start, {axes}", f"{before.start} - {pad}*{jump} = {field.start}"
     else:
         yield name, f"{field.size} positions, jump {field.jump}, start {field.start}"
-
-
-def _times(jump: str, stride: int) -> str:
-    from fractions import Fraction
-
-    return str(Fraction(jump) * stride)
-
-
-def _signed(value: int) -> str:
-    return str(value)
 
 
 def _before(anatomy: Anatomy, layer: Layer, axis: str) -> Field | None:

@@ -16,7 +16,7 @@ from gradatim.anatomy import counting, sizes
 from gradatim.anatomy.fields import Reaches, axes_of, follow
 from gradatim.anatomy.folding import fold
 from gradatim.anatomy.geometry import bound, slidings
-from gradatim.anatomy.others import opinions
+from gradatim.anatomy.others import known_to_counter, opinions
 from gradatim.anatomy.parts import (
     Anatomy,
     Axis,
@@ -29,7 +29,7 @@ from gradatim.anatomy.parts import (
     Uncounted,
     Witness,
 )
-from gradatim.anatomy.trace import Call, Trace, Value, trace
+from gradatim.anatomy.trace import Call, Trace, Value, trace, unwrapped
 from gradatim.anatomy.witness import measured_fields
 
 COUNTER = "PyTorch's FLOP counter / 2"
@@ -61,6 +61,7 @@ def explain(
         UsageError: the module does not run on this input, or has lazy layers.
     """
     began = time.perf_counter()
+    module = unwrapped(module)
     found = trace(module, inputs, dtype=dtype)
     numel = {name: parameter.numel() for name, parameter in module.named_parameters()}
     source, axes = axes_of(found)
@@ -339,7 +340,7 @@ class _Builder:
             weights=Number(weights),
             biases=Number(biases),
             unused=Number(unused),
-            macs=Number(macs, "", "exact", Witness(COUNTER, flops / 2, flops == 2 * macs)),
+            macs=Number(macs, "", "exact", _counted(layers, macs, flops)),
             flops=Number(2 * macs, f"2*{macs:,} = {2 * macs:,}"),
             parameter_bytes=Number(size),
             activation_bytes=Number(
@@ -353,9 +354,11 @@ class _Builder:
 
     def notes(self, module: nn.Module) -> tuple[str, ...]:
         notes = []
-        batch = {value.shape[0] for value in self.trace.inputs if value.shape}
+        batch = {value.shape[0] for value in self.trace.inputs if len(value.shape) > 1}
         if len(batch) == 1 and (size := batch.pop()) > 1:
             notes.append(f"MACs and memory are for the whole batch of {size}")
+        if any(value.source == "unknown" for value in self.trace.outputs):
+            notes.append("a part of the model could not be heard, so that its calls are missing")
         if self.trace.unvisited:
             shown = ", ".join(self.trace.unvisited[:8])
             more = len(self.trace.unvisited) - 8
@@ -375,6 +378,15 @@ class _Builder:
 
 def _dots(path: str) -> list[int]:
     return [place for place, letter in enumerate(path) if letter == "."]
+
+
+def _counted(layers: Sequence[Layer], macs: int, flops: int) -> Witness:
+    """Return PyTorch's count of the whole, which leaves out functions it has no rule for."""
+    unknown = [layer for layer in layers if layer.macs.value and not known_to_counter(layer)]
+    left_out = sum(layer.macs.value for layer in unknown)
+    names = ", ".join(sorted({layer.function for layer in unknown}))
+    name = f"{COUNTER}, which has no rule for {names}" if unknown else COUNTER
+    return Witness(name, flops / 2, flops == 2 * (macs - left_out))
 
 
 def _is_main(call: Call) -> bool:

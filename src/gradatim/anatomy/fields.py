@@ -226,7 +226,8 @@ Rule = Callable[[Trace, Call, Reaches], list[Reach]]
 
 def _anything(trace: Trace, call: Call, known: Reaches) -> list[Reach]:
     reaches = list(known.values())
-    why = f"{call.function} may read any position"
+    what = "a change through a view" if call.function == "written" else call.function
+    why = f"{what} may read any position"
     if all(reach.dim is None and reach.low.size == 1 for reach in reaches):
         why = next((reach.why for reach in reaches), "")
     return [_everything(reaches, len(value.shape), why) for value in call.outputs]
@@ -615,10 +616,10 @@ _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 def _batch_first(call: Call) -> bool:
     """Return whether the batch comes first: the last flag of a recurrent call."""
     flags = [item for item in call.arguments if isinstance(item, bool)]
-    return bool(flags and flags[-1]) and not _packed(call)
+    return bool(flags and flags[-1]) and not packed(call)
 
 
-def _packed(call: Call) -> bool:
+def packed(call: Call) -> bool:
     """Whether the call works on a packed sequence: its second argument holds the batch sizes."""
     second = call.arguments[1] if len(call.arguments) > 1 else None
     return isinstance(second, Value) and second.dtype == "int64" and len(second.shape) == 1
@@ -626,7 +627,7 @@ def _packed(call: Call) -> bool:
 
 def _recurrent(trace: Trace, call: Call, known: Reaches) -> list[Reach]:
     value = call.arguments[0]
-    if value not in known or _packed(call):
+    if value not in known or packed(call):
         return _anything(trace, call, known)
     reach = _still(known[value], [-1])
     time = (1 if _batch_first(call) else 0) if len(value.shape) == 3 else 0
@@ -641,6 +642,22 @@ def _recurrent(trace: Trace, call: Call, known: Reaches) -> list[Reach]:
         first = replace(reach, low=low, high=high, why=why)
     rest = [_everything([reach], len(item.shape), "") for item in call.outputs[1:]]
     return [first, *rest]
+
+
+def _written(trace: Trace, call: Call, known: Reaches) -> list[Reach]:
+    """Change a tensor through a view.
+
+    A value changed by itself alone depends on what it did before; beyond that, a view of another
+    shape may have changed any position.
+    """
+    old, new = call.arguments
+    maker = trace.calls[new.maker]
+    alone = sum(value.data for value in maker.inputs) == 1
+    if alone and old in known and _rule(maker) is _pointwise:
+        return [known[old]]
+    if old.shape != new.shape:
+        return _anything(trace, call, known)
+    return _pointwise(trace, call, known)
 
 
 def _indexed(trace: Trace, call: Call, known: Reaches) -> list[Reach]:
@@ -680,6 +697,8 @@ POINTWISE = frozenset(
     | {"type", "type_as", "contiguous", "clone", "detach", "cpu", "cuda", "requires_grad_"}
     | {"prelu", "rrelu", "masked_fill", "masked_fill_", "where", "batch_norm", "gumbel", "data"}
     | {"real", "imag", "local_response_norm", "relu", "gelu", "silu", "hardswish", "hardsigmoid"}
+    | {"add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_", "__iadd__", "__imul__"}
+    | {"__isub__", "__itruediv__", "clamp_", "fill_", "zero_", "copy_", "neg_", "pow_"}
     | {"__copy__", "checkpoint", "native_batch_norm", "_native_batch_norm_legit", "int", "long"}
 )
 REDUCING = frozenset(
@@ -722,6 +741,7 @@ _RULES: dict[str, Rule] = {
     "embedding": _lookup,
     "one_hot": _lookup,
     "index_select": _indexed,
+    "written": _written,
     "layer_norm": _normalised,
     "rms_norm": _normalised,
     "group_norm": _normalised,

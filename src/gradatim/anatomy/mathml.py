@@ -68,7 +68,7 @@ class _Parser:
     def sum(self) -> str:
         parts = []
         if self.peek() in ("-", "+"):
-            parts.append(_operator(self.take()))
+            parts.append(_operator(self.take(), ' form="prefix"'))
         parts.append(self.product())
         while self.peek() in ("+", "-"):
             parts.append(_operator(self.take()))
@@ -128,7 +128,8 @@ class _Parser:
             return _Part(f"<mrow><mo>(</mo>{inside}<mo>)</mo></mrow>", inside)
         if text == "-":
             self.take("-")
-            return _Part(f"<mrow><mo>−</mo>{self.atom().markup}</mrow>")
+            sign = _operator("-", ' form="prefix"')
+            return _Part(f"<mrow>{sign}{self.atom().markup}</mrow>")
         raise _NotAFormulaError(text)
 
     def function(self, name: str) -> _Part:
@@ -146,8 +147,8 @@ class _Parser:
         return _Part(f"<mrow>{head}<mo>{left}</mo>{arguments}<mo>{right}</mo></mrow>")
 
 
-def _operator(sign: str) -> str:
-    return f"<mo>{'−' if sign == '-' else sign}</mo>"
+def _operator(sign: str, form: str = "") -> str:
+    return f"<mo{form}>{'−' if sign == '-' else sign}</mo>"
 
 
 def _name(text: str) -> str:
@@ -206,4 +207,5 @@ def _part(text: str) -> str:
 
 
 def _math(markup: str) -> str:
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{markup}</math>'
+    head = 'xmlns="http://www.w3.org/1998/Math/MathML" displaystyle="true"'
+    return f"<math {head}>{markup}</math>"

@@ -88,7 +88,7 @@ def _counter(layers: Sequence[Layer], totals: Totals) -> Opinion:
     unseen = [
         Difference(f"{layer.name}: not known to it", -layer.flops.value)
         for layer in layers
-        if layer.macs.value and layer.macs.witness is None and not _from_counter(layer)
+        if layer.macs.value and not known_to_counter(layer)
     ]
     return Opinion(
         "PyTorch's FLOP counter",
@@ -100,8 +100,9 @@ def _counter(layers: Sequence[Layer], totals: Totals) -> Opinion:
     )
 
 
-def _from_counter(layer: Layer) -> bool:
-    return layer.macs.derivation.startswith("PyTorch's operators")
+def known_to_counter(layer: Layer) -> bool:
+    """Whether PyTorch's counter has a rule for what the layer does."""
+    return layer.macs.witness is not None or layer.macs.derivation.startswith("PyTorch's operators")
 
 
 def _torchinfo(layers: Sequence[Layer], totals: Totals) -> Opinion:

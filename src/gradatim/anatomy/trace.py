@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -474,14 +474,22 @@ class _Functions(TorchFunctionMode):
 
 
 def _tables(item: nn.Module) -> dict[str, dict[str, Any]]:
-    names = ("_parameters", "_buffers", "_modules")
-    return {name: dict(item.__dict__[name]) for name in names if name in item.__dict__}
+    """Return copies of what an attribute holds, for those a run may fill: lists and tables."""
+    return {
+        name: dict(value) if isinstance(value, dict) else list(value)  # type: ignore[misc]
+        for name, value in item.__dict__.items()
+        if type(value) in (dict, list, OrderedDict)
+    }
 
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """Give every module its attributes, parameters and buffers back."""
-    before = [(item, dict(item.__dict__), _tables(item)) for item in module.modules()]
+    before = [
+        (item, dict(item.__dict__), _tables(item))
+        for item in module.modules()
+        if not isinstance(item, torch.jit.ScriptModule)
+    ]
     try:
         yield
     finally:
@@ -492,10 +500,17 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
                 if item.__dict__.get(name) is not value:
                     item.__dict__[name] = value
             for name, table in tables.items():
-                now = item.__dict__[name]
-                if len(now) != len(table) or any(now.get(k) is not v for k, v in table.items()):
-                    now.clear()
-                    now.update(table)
+                _refill(item.__dict__[name], table)
+
+
+def _refill(now: Any, table: Any) -> None:
+    """Give a list or table its content back, without touching one that did not change."""
+    if isinstance(table, list):
+        if len(now) != len(table) or any(a is not b for a, b in zip(now, table, strict=True)):
+            now[:] = table
+    elif len(now) != len(table) or any(now.get(key) is not value for key, value in table.items()):
+        now.clear()
+        now.update(table)
 
 
 @contextmanager
@@ -537,6 +552,13 @@ def _named(module: nn.Module, book: _Notebook) -> Iterator[dict[str, int]]:
             except (RuntimeError, AttributeError):  # some compiled modules take no hooks
                 continue
         yield visits
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Return the module inside the wrapper of ``torch.compile``."""
+    while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+        module = inner
+    return module
 
 
 def shape_of(inputs: Any) -> tuple[int, ...] | None:
@@ -724,8 +746,6 @@ def trace(module: nn.Module, inputs: Any, *, dtype: torch.dtype | None = None) -
     Raises:
         UsageError: the module does not run on this input, or has lazy layers.
     """
-    while isinstance(getattr(module, "_orig_mod", None), nn.Module):  # torch.compile's wrapper
-        module = module._orig_mod  # type: ignore[assignment]
     lazy = [n for n, p in module.named_parameters() if is_lazy(p)]
     if lazy:
         raise UsageError(
