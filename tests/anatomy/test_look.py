@@ -92,6 +92,16 @@ def test_networks_by_their_names():
         explain_named("vgg19", shape=(1, 28, 28))
 
 
+def needs_numbers():
+    """A factory that cannot build on the meta device, as torchvision's regnet."""
+    return nn.Linear(int(torch.ones(4).sum().item()), 2)
+
+
+def test_a_network_that_computes_while_it_is_built():
+    anatomy = explain_named(f"{__name__}:needs_numbers", shape=(4,))
+    assert anatomy.totals.parameters.value == 10
+
+
 @pytest.mark.parametrize(
     "name",
     # The others are compared layer by layer in tests/references; these two are not descended.

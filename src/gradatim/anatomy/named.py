@@ -11,7 +11,7 @@ from torch import nn
 from gradatim import models
 from gradatim.anatomy.explanation import explain
 from gradatim.anatomy.parts import Anatomy
-from gradatim.errors import GradatimError, UsageError
+from gradatim.errors import UsageError
 
 
 def explain_named(
@@ -52,7 +52,5 @@ def _built(name: str, options: Mapping[str, Any] | None) -> nn.Module:
     try:
         with torch.device("meta"):
             return models.full_size(name, options)
-    except GradatimError:
-        raise
-    except Exception:  # the network needs numbers while it is built
+    except Exception:  # it needs numbers while it is built, or it cannot be built at all
         return models.full_size(name, options)
