@@ -12,10 +12,13 @@ from PIL import Image
 from gradatim.core.recipe import Recipe
 from gradatim.data import SOURCES, prepare
 from gradatim.data.dataset import PARTS, Split
+from gradatim.data.padded import lengths_of
 from gradatim.data.preprocessing import Preprocessing
 
 NETWORK = {"mnist", "fashion-mnist", "cifar10"}  # read as "idx" and "cifar" are
 FILES = ("folder", "image table", "table", "regression table", "arrays", "idx", "cifar")
+FILES += ("text rows", "text file", "series rows", "series arrays")
+BY_POSITION = {"text file"}  # split by position, whatever the seed
 RNG = np.random.default_rng(0)
 
 
@@ -49,6 +52,36 @@ def write(kind, folder):
         column = "label" if kind == "table" else "price"
         frame.drop({"label", "price"} - {column}).write_csv(folder / "t.csv")
         return folder / "t.csv", {"data.target": column}
+    if kind == "text rows":
+        words = np.array(
+            ["the", "a", "cat", "dog", "ran", "sat", "far", "home", "in", "on", "mat", "log"]
+        )
+        rows = [(" ".join(RNG.choice(words, RNG.integers(5, 12))), i % 2) for i in range(80)]
+        frame = pl.DataFrame(rows, schema=["review", "label"], orient="row")
+        frame.with_columns(pl.col("label").replace_strict({0: "bad", 1: "good"})).write_csv(
+            folder / "t.csv"
+        )
+        return folder / "t.csv", target
+    if kind == "text file":
+        (folder / "t.txt").write_text("the cat sat on the mat, and the dog ran home.\n" * 90)
+        return folder / "t.txt", target
+    if kind == "series rows":
+        lengths = RNG.integers(3, 9, 60)
+        frame = pl.DataFrame(
+            {
+                "series": np.repeat(np.arange(60), lengths),
+                "time": np.concatenate([np.arange(n) for n in lengths]),
+                "x": RNG.normal(size=lengths.sum()),
+                "on": RNG.integers(0, 2, lengths.sum()),
+                "target": np.repeat([("up", "down")[i % 2] for i in range(60)], lengths),
+            }
+        )
+        frame.write_csv(folder / "t.csv")
+        return folder / "t.csv", target
+    if kind == "series arrays":
+        path = folder / "a.npz"
+        np.savez(path, x=RNG.normal(size=(60, 30, 2)), y=RNG.normal(size=60))
+        return path, target
     if kind == "arrays":
         path = folder / "a.npz"
         np.savez(path, x=RNG.random((60, 9, 9)), y=np.array(["cat", "dog"])[np.arange(60) % 2])
@@ -121,7 +154,8 @@ def test_same_seed_same_split(ready, recipe_of, name):
     other, _ = prepare(recipe_of(name).with_values({"seed": 1}), cache=ready.cache)
     for part in PARTS:
         np.testing.assert_array_equal(prepared.split.part(part), again.split.part(part))
-    assert not np.array_equal(prepared.split.validation, other.split.validation)
+    same = np.array_equal(prepared.split.validation, other.split.validation)
+    assert same == (name in BY_POSITION)
     assert prepared.key == again.key
     np.testing.assert_array_equal(prepared.targets, other.targets)
 
@@ -132,8 +166,14 @@ def test_spec_is_true_of_the_samples(ready, name):
     spec = prepared.spec
     some = prepared.split.train[:64]
     inputs = prepared.preprocessing.normalise(prepared.inputs[some])
-    assert (inputs.shape[1:], inputs.dtype) == (spec.shape, np.float32)
-    assert np.isfinite(inputs).all()
+    dtype = np.int64 if spec.kind == "text" else np.float32
+    assert (inputs.shape[1:], inputs.dtype) == (spec.shape, dtype)
+    if spec.kind == "sequence":  # filled up with NaN beyond the end
+        within = np.arange(spec.shape[0]) < lengths_of(inputs)[:, None]
+        assert np.isfinite(inputs[within]).all()
+        assert np.isnan(inputs[~within]).all()
+    else:
+        assert np.isfinite(inputs).all()
     assert recipe.data.task == spec.task
     if spec.task == "classification":
         assert prepared.targets.dtype == np.int64
@@ -144,6 +184,9 @@ def test_spec_is_true_of_the_samples(ready, name):
                 prepared.targets[prepared.split.part(part)], minlength=len(spec.classes)
             )
             assert list(counts[part].values()) == expected.tolist()
+    elif spec.task == "next-token":
+        followers = prepared.inputs.reshape(-1)[1:]
+        np.testing.assert_array_equal(prepared.targets.reshape(-1)[:-1], followers)
     else:
         assert prepared.targets.dtype == np.float32
         assert spec.classes == ()
@@ -152,19 +195,29 @@ def test_spec_is_true_of_the_samples(ready, name):
         assert (recipe.data.channels, recipe.data.size, recipe.data.size) == spec.shape
         for key in ("data.size", "data.shape", "data.channels"):
             assert recipe.reasons[key]
+    elif spec.kind == "text":
+        assert prepared.inputs.dtype == np.int32
+        assert 0 <= prepared.inputs.min() <= prepared.inputs.max() < spec.vocabulary
+        assert spec.outputs == (len(spec.classes) or spec.vocabulary)
     else:
         assert prepared.inputs.dtype == np.float32
-        assert len(spec.features) in (0, spec.size)
+        assert len(spec.features) in (0, spec.shape[-1])
     one, target = prepared[int(some[0])]
     np.testing.assert_array_equal(one, inputs[0])
-    assert target == prepared.targets[some[0]]
+    np.testing.assert_array_equal(target, prepared.targets[some[0]])
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_statistics_come_from_the_training_part_alone(ready, name):
     prepared, _ = ready(name)
     made = prepared.preprocessing
+    if made.kind == "text":
+        shown = set(np.unique(prepared.inputs[prepared.split.train])) - {0, 1}
+        assert shown == set(range(2, prepared.spec.vocabulary))
+        return
     train = prepared.inputs[prepared.split.train].astype(np.float64)
+    if made.kind == "sequence":
+        train = train[np.arange(train.shape[1]) < lengths_of(train)[:, None]]
     if made.kind == "image":
         np.testing.assert_allclose(made.mean, train.mean(axis=(0, 1, 2)) / 255, rtol=1e-9)
         np.testing.assert_allclose(made.std, train.std(axis=(0, 1, 2)) / 255, rtol=1e-9)

@@ -64,7 +64,7 @@ def test_parts_by_name(tmp_path):
 )
 def test_pixels_are_scaled_and_said(tmp_path, values, pixel_range, said):
     images = np.broadcast_to(values[None, :, None], (40, 3, 5))
-    raw = read(tmp_path, x=images, y=Y)
+    raw = read(tmp_path, images=images, y=Y)
     assert raw.pixel_range == pixel_range
     low, high = pixel_range
     expected = np.rint((values.astype(np.float64) - low) / (high - low) * 255)
@@ -143,7 +143,7 @@ def test_python_objects_are_refused_and_never_unpickled(tmp_path):
         ({"x": np.zeros((40, 2, 2, 2, 2)), "y": Y}, "cannot be learnt from"),
         ({"x": np.array(["a"] * 40), "y": Y}, "cannot be learnt from"),
         ({"x": np.zeros((40, 2)), "y": RNG.normal(size=(40, 2))}, "several targets"),
-        ({"x": np.full((40, 4, 4), np.nan), "y": Y}, "40 images hold NaN"),
+        ({"images": np.full((40, 4, 4), np.nan), "y": Y}, "40 images hold NaN"),
         ({"x": np.zeros((40, 2)), "y": np.full(40, np.nan)}, "40 targets are missing"),
         ({"x": np.zeros((40, 2)), "y": np.float64(3)}, "single value"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "no samples"),

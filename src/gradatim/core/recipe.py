@@ -31,7 +31,17 @@ class DataRecipe:
     Attributes:
         source: a name (``digits``), a folder, or a file.
         target: column that is predicted, for a table.
-        task: ``classification`` or ``regression``; found from the target when None.
+        text: column of texts to learn from, for a table; found where it is the only column that
+            says something.
+        series: column that says to which series a row belongs, for a table with one row a step.
+        time: column by which the steps of a series are put in order.
+        task: ``classification``, ``regression`` or, for one long text, ``next-token``; found from
+            the target when None.
+        tokens: what a text is cut into: ``characters`` or ``words``.
+        vocabulary: at most so many different tokens; the rarer ones count as unknown.
+        length: steps of one sample, at most: longer texts and series are cut. A model of the next
+            character is trained through so many steps at once (truncated back-propagation through
+            time). Of ``adding``: the least length T.
         folder: where local copies of named sets are looked for first (``--data-dir``).
         size: side of the square image in pixels.
         shape: how a non-square image becomes square: ``crop`` the middle, or ``letterbox``.
@@ -51,7 +61,13 @@ class DataRecipe:
 
     source: str = ""
     target: str | None = None
-    task: Literal["classification", "regression"] | None = None
+    text: str | None = None
+    series: str | None = None
+    time: str | None = None
+    task: Literal["classification", "regression", "next-token"] | None = None
+    tokens: Literal["characters", "words"] | None = None
+    vocabulary: int | None = None
+    length: int | None = None
     folder: str | None = None
     size: int | None = None
     shape: Literal["crop", "letterbox"] | None = None

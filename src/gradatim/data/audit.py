@@ -124,7 +124,8 @@ class Audit:
         features: columns or features; empty for images.
         sizes: of the pictures as found; None for other kinds.
         channels: of the pictures as stored.
-        shape: what one stored sample is: ``(height, width, channels)`` or ``(features,)``.
+        shape: what one stored sample is: ``(height, width, channels)``, ``(features,)``, ``(steps,
+            features)``, or ``(tokens,)``.
         choices: what was decided from what was found -> the reason, e.g. ``data.size``.
         rejected: samples that cannot be used.
         unused: files that were never meant as samples (a README, hidden files).
@@ -139,10 +140,10 @@ class Audit:
     """
 
     source: str
-    kind: Literal["image", "vector", "table"]
+    kind: Literal["image", "vector", "table", "sequence", "text"]
     samples: int
     found: int
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "next-token"] = "classification"
     classes: tuple[str, ...] = ()
     class_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     target: FeatureFacts | None = None

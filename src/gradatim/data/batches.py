@@ -20,6 +20,7 @@ from gradatim.data.ahead import ahead
 from gradatim.data.augment import Augmentation, augment, erase
 from gradatim.data.dataset import PARTS, Part, Prepared
 from gradatim.data.mixing import mix
+from gradatim.data.padded import by_length, lengths_of
 from gradatim.data.randomness import Draws, permutation
 from gradatim.errors import UnknownNameError, ValueRefusedError
 
@@ -38,7 +39,8 @@ class Batch(NamedTuple):
     """One batch of B samples.
 
     Attributes:
-        inputs: ``B x spec.shape`` float32.
+        inputs: ``B x spec.shape`` float32; series and texts (int64 tokens) have the length of the
+            longest in the batch.
         targets: ``B`` int64 class indices, ``B`` float32 standardised values, or, mixed, ``B x K``
             float32 shares of the classes.
         indices: ``B`` int64: which samples of the data set these are.
@@ -53,7 +55,9 @@ class Batches:
     """The batches of one part of a data set, epoch after epoch.
 
     The order of an epoch is f(seed, epoch), the augmentation of a sample f(seed, epoch, position):
-    neither depends on batch size, threads or other random numbers. Iterating gives epoch 0.
+    neither depends on batch size, threads or other random numbers. Samples of different length are
+    then put together with others of like length (see ``padded``), which depends on the batch size.
+    Iterating gives epoch 0.
 
     Args:
         prepared: the data set.
@@ -108,11 +112,13 @@ class Batches:
         self._device = torch.device(device)
         self._images = prepared.spec.kind == "image"
         self._check(prepared)
-        self._store = (
-            _Images(prepared, self.indices, self._augmentation, layout)
-            if self._images
-            else _Vectors(prepared, self.indices)
-        )
+        self._store: _Images | _Vectors | _Padded
+        if self._images:
+            self._store = _Images(prepared, self.indices, self._augmentation, layout)
+        elif prepared.spec.kind in ("sequence", "text"):
+            self._store = _Padded(prepared, self.indices)
+        else:
+            self._store = _Vectors(prepared, self.indices)
         self._targets = _targets(prepared, self.indices)
         self._classes = len(prepared.spec.classes)
         inline = batch_size * prepared.spec.size <= INLINE_BYTES or not self._images
@@ -134,6 +140,12 @@ class Batches:
                 f"this augmentation is for images; these samples are {prepared.spec.kind}s",
                 given=", ".join(f"data.{name}" for name in self._augmentation.of_images),
                 next_step="leave it out; mix-up is for all kinds of samples",
+            )
+        if self._augmentation.mixes and prepared.spec.kind in ("sequence", "text"):
+            raise ValueRefusedError(
+                f"{prepared.spec.kind}s of different length cannot be mixed",
+                given="data.mixup" if self._augmentation.mixup else "data.cutmix",
+                next_step="leave it out",
             )
 
     def __len__(self) -> int:
@@ -157,6 +169,8 @@ class Batches:
             if self._shuffle
             else np.arange(self.samples)
         )
+        if self._shuffle and isinstance(self._store, _Padded) and self._store.differ:
+            order = by_length(order, self._store.lengths, self.batch_size, self._seed, number)
         make = partial(self._batch, number, order)
         wanted = range(start, len(self))
         if self._prefetch and len(wanted) > 1:
@@ -247,6 +261,24 @@ class _Vectors:
     def tensor(self, vectors: np.ndarray) -> Tensor:
         """Return them as they are."""
         return _tensor(vectors)
+
+
+class _Padded:
+    """Series or texts, filled up at their end; a batch is cut at its longest sample."""
+
+    def __init__(self, prepared: Prepared, indices: np.ndarray) -> None:
+        self._inputs = prepared.preprocessing.normalise(prepared.inputs[indices])
+        self.lengths = lengths_of(self._inputs)
+        self.differ = bool((self.lengths != self.lengths[:1]).any())
+
+    def gather(self, positions: np.ndarray, draws: Draws) -> np.ndarray:
+        """Return series ``B x T x F`` float32 or tokens ``B x T`` int64; nothing is drawn."""
+        longest = int(self.lengths.take(positions).max())
+        return self._inputs[positions, :longest]
+
+    def tensor(self, samples: np.ndarray) -> Tensor:
+        """Return them as they are."""
+        return _tensor(samples) if samples.dtype == np.float32 else torch.from_numpy(samples)
 
 
 def _aligned(*shape: int) -> np.ndarray:

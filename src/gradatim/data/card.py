@@ -41,6 +41,8 @@ NOUNS = {
     "image": ("picture", "pictures"),
     "vector": ("sample", "samples"),
     "table": ("row", "rows"),
+    "sequence": ("series", "series"),
+    "text": ("text", "texts"),
 }
 UNUSABLE_SHARE = 0.2
 """Share of unusable samples from which on the verdict is an alarm."""

@@ -54,8 +54,10 @@ class Prepared:
     Attributes:
         spec: what a model gets and answers.
         inputs: images as ``N x H x W x C`` uint8 (memory-mapped), vectors as ``N x D`` float32
-            (not yet standardised; missing values filled).
-        targets: class indices (int64) or values in their own unit (float32), ``N``.
+            (not yet standardised; missing values filled), series as ``N x steps x F`` float32
+            (filled up with steps of NaN), texts as ``N x steps`` int32 tokens (filled up with 0).
+        targets: class indices (int64) or values in their own unit (float32), ``N``; for the task
+            ``next-token`` the token after each, ``N x steps`` int64.
         names: where each sample comes from: a path relative to the source, or ``row 17``.
         split: the parts.
         preprocessing: turns a raw input into a model input; kept in the package.
@@ -76,6 +78,6 @@ class Prepared:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, Any]:
-        """Return the model input (float32, as ``spec.shape``) and the target of one sample."""
+        """Return the model input (as ``spec.shape``) and the target of one sample."""
         inputs = self.preprocessing.normalise(self.inputs[index : index + 1])
         return inputs[0], self.targets[index]

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from gradatim.data.columns import Column
     from gradatim.data.decode import Policy
+    from gradatim.data.layout import Layout
+    from gradatim.data.vocabulary import Unit
 
-Task = Literal["classification", "regression"]
+Labelled = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "next-token"]
 MIXED = 8
 """At most this many names are listed in a message."""
 
@@ -31,17 +34,26 @@ class Gathered:
     Attributes:
         name: of the data set.
         kind: what one sample is.
-        targets: ``N`` class indices (int64) or values (float32).
+        targets: ``N`` class indices (int64) or values (float32); of one long text ``N x length``
+            code points, those after each of the inputs.
         classes: names of the classes; empty for regression.
         names: ``N``, where each sample comes from.
         groups: ``N`` int64; equal samples share a number.
         parts: ``N`` objects, each a part or None.
         audit: what is in the source and what is wrong with it.
         key: fingerprint of the content.
-        inputs: stored images or vectors; None for a table, whose features are learnt later.
+        inputs: stored images, vectors or series, or ``N x length`` code points of one long text;
+            None for tables and texts, whose features and tokens are learnt later.
         frame: the rows of a table.
         columns: what the columns of a table are.
         policy: what images were fitted to.
+        texts: ``N``, of a table of texts.
+        text_column: of this table.
+        tokens: what the texts are cut into.
+        most_tokens: size of the vocabulary, at most.
+        length: tokens of a text, at most.
+        stream: whether the samples are the windows of one long text, in their order.
+        layout: the columns of a table of series.
         pixel_range: the values of the source that became 0 and 255.
         features: names of a vector's features.
         target: name of what is predicted.
@@ -50,7 +62,7 @@ class Gathered:
     """
 
     name: str
-    kind: Literal["image", "vector", "table"]
+    kind: Literal["image", "vector", "table", "sequence", "text"]
     targets: np.ndarray
     classes: tuple[str, ...]
     names: Sequence[str]
@@ -62,6 +74,13 @@ class Gathered:
     frame: pl.DataFrame | None = None
     columns: tuple[Column, ...] = ()
     policy: Policy | None = None
+    texts: Sequence[str] | None = None
+    text_column: str = ""
+    tokens: Unit = "characters"
+    most_tokens: int | None = None
+    length: int = 0
+    stream: bool = False
+    layout: Layout | None = None
     pixel_range: tuple[float, float] = (0.0, 255.0)
     features: tuple[str, ...] = ()
     target: str = ""
@@ -71,6 +90,8 @@ class Gathered:
     @property
     def task(self) -> Task:
         """What is learnt."""
+        if self.stream:
+            return "next-token"
         return "classification" if self.classes else "regression"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from gradatim.core.recipe import DataRecipe, Recipe
 from gradatim.core.talk import SILENCE, Talk
 from gradatim.data.arrays import gather_arrays
-from gradatim.data.gathered import Gathered, Task, check_targets, fingerprint
-from gradatim.data.raw import RawArrays, RawImages, RawTable
+from gradatim.data.gathered import Gathered, Labelled, check_targets, fingerprint
+from gradatim.data.raw import RawArrays, RawImages, RawSequences, RawTable, RawText
 from gradatim.data.sources import SOURCES, Request, find
 from gradatim.errors import UsageError
 
@@ -38,22 +38,45 @@ def gather(
         _say_which(data.source, talk)
     begun = time.perf_counter()
     folder = Path(data.folder).expanduser() if data.folder else None
-    request = Request(data.source, data.target, data.task, folder, cache, talk)
+    request = Request(data.source, data.target, data.task, folder, cache, talk, data.length)
     raw = find(data.source)(request)
     if isinstance(raw, RawImages):
         gathered = _gather_images(raw, data, talk, cache, lone)
     elif isinstance(raw, RawArrays):
         gathered = gather_arrays(raw, data, talk)
-    elif isinstance(raw, RawTable):
-        from gradatim.data.tables import gather_table
+    elif isinstance(raw, RawSequences):
+        from gradatim.data.sequences import gather_sequences
 
-        gathered = gather_table(raw, data, lone=lone)
-    if not lone:
+        gathered = gather_sequences(raw, data)
+    elif isinstance(raw, RawText):
+        from gradatim.data.texts import gather_stream
+
+        gathered = gather_stream(raw, data)
+    elif isinstance(raw, RawTable):
+        gathered = _gather_table(raw, data, lone)
+    if not lone and not gathered.stream:
         check_targets(gathered.name, gathered.targets, gathered.classes)
     if not isinstance(raw, RawImages):  # which have their own clock
         seconds = time.perf_counter() - begun
         gathered = replace(gathered, audit=replace(gathered.audit, seconds=seconds))
     return gathered
+
+
+def _gather_table(raw: RawTable, data: DataRecipe, lone: bool) -> Gathered:
+    """Audit a table: of features, of texts, or with one row a step of a series."""
+    from gradatim.data.layout import find_layout, read_series
+    from gradatim.data.sequences import gather_sequences
+    from gradatim.data.tables import gather_table
+    from gradatim.data.texts import find_text, gather_texts
+
+    layout = find_layout(raw, data)
+    if layout is not None:
+        return gather_sequences(read_series(raw, layout, data, lone=lone), data)
+    column = find_text(raw, data)
+    if column is not None:
+        reason = "the only column that says something, and it holds texts"
+        return gather_texts(raw, column, reason, data, lone=lone)
+    return gather_table(raw, data, lone=lone)
 
 
 def _say_which(source: str, talk: Talk) -> None:
@@ -76,7 +99,7 @@ def _gather_images(
             given=data.target,
             next_step="leave the target out",
         )
-    task: Task = "classification"
+    task: Labelled = "classification"
     reason, values = "the sub-folders are classes", np.empty(0)
     if column or data.task == "regression":
         raw, values, task, reason = _numbered(raw, data, lone)
@@ -124,7 +147,7 @@ def _gather_images(
 
 def _numbered(
     raw: RawImages, data: DataRecipe, lone: bool
-) -> tuple[RawImages, np.ndarray, Task, str]:
+) -> tuple[RawImages, np.ndarray, Labelled, str]:
     """Decide the task from the labels, and read them as numbers for a regression.
 
     Returns:

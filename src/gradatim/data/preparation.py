@@ -27,8 +27,10 @@ from gradatim.data.gathered import (
     sentence,
 )
 from gradatim.data.gathering import gather
+from gradatim.data.padded import fill_up
 from gradatim.data.preprocessing import Preprocessing
 from gradatim.data.split import draw, limited
+from gradatim.data.stretches import preprocess_text, stretches, with_tokens
 from gradatim.errors import DataError
 
 if TYPE_CHECKING:
@@ -149,11 +151,19 @@ def prepare_for(
     if preprocessing.kind == "image":
         size, channels = preprocessing.size, preprocessing.channels
         data = replace(data, size=size, shape=preprocessing.shape, channels=channels)
+    if preprocessing.kind in ("sequence", "text"):
+        data = replace(data, length=preprocessing.length, text=preprocessing.text_column or None)
     gathered = gather(replace(recipe, data=data), talk, cache, lone=True)
     _check_fits(gathered, spec, preprocessing)
     inputs = gathered.inputs
     if gathered.frame is not None:
         inputs = preprocessing.read_frame(gathered.frame, talk)
+    elif preprocessing.vocabulary is not None:
+        gathered = replace(gathered, length=preprocessing.length)
+        gathered = with_tokens(gathered, preprocessing.vocabulary)
+        inputs = gathered.inputs
+    elif gathered.kind == "sequence":
+        inputs = fill_up(list(_in_order(gathered, preprocessing.features)), preprocessing.length)
     elif gathered.kind == "vector" and gathered.features and preprocessing.features:
         inputs = _in_order(gathered, preprocessing.features)
     assert inputs is not None
@@ -187,6 +197,8 @@ def _resolved(recipe: Recipe, gathered: Gathered) -> Recipe:
 
 def _split(gathered: Gathered, recipe: Recipe) -> tuple[Gathered, Split]:
     """Split the samples, and write into the audit what that left out."""
+    if gathered.stream:
+        return gathered, stretches(gathered, recipe.data)
     drawn = draw(
         gathered.targets,
         classes=gathered.classes,
@@ -239,7 +251,7 @@ def _check_split(split: Split, gathered: Gathered) -> None:
 
 def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
     """Look for likely label errors and write them into the audit."""
-    if not gathered.classes:
+    if not gathered.classes or gathered.kind == "text":
         return gathered
     from gradatim.data.label_errors import find_label_errors
 
@@ -250,6 +262,7 @@ def _with_label_errors(gathered: Gathered, talk: Talk, seed: int) -> Gathered:
             gathered, Split(everything, everything, everything)
         )
         inputs = preprocessing.normalise(features)
+        inputs = np.nan_to_num(inputs.reshape(len(inputs), -1))
     count = len(gathered.targets)
     with talk.track("looking for label errors", count, "samples") as bar:
         doubts = find_label_errors(inputs, gathered.targets, gathered.classes, seed)
@@ -277,6 +290,8 @@ def _preprocess(gathered: Gathered, split: Split) -> tuple[Preprocessing, np.nda
     """
     if gathered.frame is not None:
         return _preprocess_table(gathered, split)
+    if gathered.kind == "text":
+        return preprocess_text(gathered, split)
     inputs = gathered.inputs
     assert inputs is not None
     if gathered.policy is not None:
@@ -290,6 +305,16 @@ def _preprocess(gathered: Gathered, split: Split) -> tuple[Preprocessing, np.nda
             channels=policy.channels,
             shape=policy.shape,
             pixel_range=gathered.pixel_range,
+        )
+    elif gathered.kind == "sequence":
+        mean, std = statistics.of_sequences(inputs, split.train)
+        preprocessing = Preprocessing(
+            "sequence",
+            mean,
+            std,
+            features=gathered.features,
+            length=inputs.shape[1],
+            layout=gathered.layout,
         )
     else:
         mean, std = statistics.of_vectors(inputs, split.train)
@@ -329,12 +354,13 @@ def _spec(gathered: Gathered, inputs: np.ndarray, preprocessing: Preprocessing) 
         features = sum((column.features for column in preprocessing.columns), ())
     return Spec(
         task=gathered.task,
-        kind="image" if gathered.kind == "image" else "vector",
+        kind="vector" if gathered.kind == "table" else gathered.kind,
         shape=shape,
         classes=gathered.classes,
         features=features,
         target=gathered.target,
         unit=gathered.unit,
+        vocabulary=len(preprocessing.vocabulary) if preprocessing.vocabulary else 0,
     )
 
 
@@ -351,21 +377,29 @@ def _check_fits(gathered: Gathered, spec: Spec, preprocessing: Preprocessing) ->
         raise DataError(
             f"the model is a {spec.task}, this source a {gathered.task}", given=gathered.name
         )
-    if gathered.inputs is not None and gathered.kind == "vector":
-        width = gathered.inputs.shape[1]
-        if width != spec.size:
+    if gathered.inputs is not None and gathered.kind in ("vector", "sequence"):
+        width = gathered.inputs.shape[-1]
+        if width != spec.shape[-1]:
             raise DataError(
-                f"the model takes {spec.size} features, this source has {width}",
+                f"the model takes {spec.shape[-1]} features, this source has {width}",
                 given=gathered.name,
             )
 
 
-_PLURAL = {"image": "images", "vector": "vectors", "table": "rows of a table"}
+_PLURAL = {
+    "image": "images",
+    "vector": "vectors",
+    "table": "rows of a table",
+    "sequence": "series",
+    "text": "texts",
+}
 
 
 def _in_order(gathered: Gathered, features: Sequence[str]) -> np.ndarray:
-    """Return the vectors with their features in the model's order."""
+    """Return vectors or series with their features in the model's order."""
     assert gathered.inputs is not None
+    if not features or not gathered.features:
+        return gathered.inputs
     if set(features) != set(gathered.features):
         raise DataError(
             "the features are not those the model learnt from",
@@ -373,7 +407,7 @@ def _in_order(gathered: Gathered, features: Sequence[str]) -> np.ndarray:
             next_step=f"it learnt from: {listed(list(features))}",
         )
     order = [gathered.features.index(name) for name in features]
-    return gathered.inputs[:, order]
+    return gathered.inputs[..., order]
 
 
 def _renumbered(gathered: Gathered, classes: Sequence[str]) -> np.ndarray:

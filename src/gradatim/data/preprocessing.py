@@ -1,19 +1,22 @@
 """From what a source holds to what a model takes: the same code in training, predict and serve.
 
 Two steps. *Reading* brings a file, an array or a table into the stored form (images
-``N x H x W x C`` uint8, vectors ``N x D`` float32); *normalising* brings the stored form into model
-inputs (float32, zero mean and unit deviation by the statistics of the training part).
+``N x H x W x C`` uint8, vectors ``N x D`` float32, series ``N x T x F`` float32 filled up with NaN,
+texts ``N x T`` int32 tokens filled up with 0); *normalising* brings the stored form into model
+inputs (float32, zero mean and unit deviation by the statistics of the training part; tokens stay
+tokens).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from gradatim.core.talk import SILENCE, Talk
+from gradatim.data.padded import fill_up, lengths_of
 from gradatim.errors import ColumnError, ValueRefusedError
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from gradatim.data.columns import Column
     from gradatim.data.decode import Content, Policy
+    from gradatim.data.layout import Layout
+    from gradatim.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Preprocessing:
     """How a raw input becomes a model input. Frozen, and JSON both ways.
 
     Attributes:
-        kind: ``image``, ``vector`` or ``table``.
+        kind: ``image``, ``vector``, ``table``, ``sequence`` or ``text``.
         mean, std: one a channel (of pixels scaled to 0 .. 1) or one a feature, from the training
             part only. A feature that is only 0 or 1 keeps mean 0 and deviation 1.
         target_mean, target_std: regression learns ``(y - target_mean) / target_std``.
@@ -36,9 +41,13 @@ class Preprocessing:
         pixel_range: the values of float arrays that become 0 and 255.
         features: names of a vector's features.
         columns: how each column of a table becomes features.
+        length: steps of a series or tokens of a text, at most; longer ones are cut.
+        layout: the columns of a table with one row a step.
+        vocabulary: the tokens of a text.
+        text_column: column of the texts in a table.
     """
 
-    kind: Literal["image", "vector", "table"]
+    kind: Literal["image", "vector", "table", "sequence", "text"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     target_mean: float = 0.0
@@ -49,10 +58,21 @@ class Preprocessing:
     pixel_range: tuple[float, float] = (0.0, 255.0)
     features: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    length: int = 0
+    layout: Layout | None = None
+    vocabulary: Vocabulary | None = None
+    text_column: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self) | {"columns": [column.to_dict() for column in self.columns]}
+        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["columns"] = [column.to_dict() for column in self.columns]
+        if self.layout is not None:
+            values["layout"] = self.layout.to_dict()
+        if self.vocabulary is not None:
+            values["vocabulary"] = self.vocabulary.to_dict()
+        unused = {"length": 0, "layout": None, "vocabulary": None, "text_column": ""}
+        return {k: v for k, v in values.items() if k not in unused or v != unused[k]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
@@ -64,6 +84,14 @@ class Preprocessing:
             from gradatim.data.columns import Column
 
             read["columns"] = tuple(Column.from_dict(column) for column in read["columns"])
+        if read.get("layout"):
+            from gradatim.data.layout import Layout
+
+            read["layout"] = Layout.from_dict(read["layout"])
+        if read.get("vocabulary"):
+            from gradatim.data.vocabulary import Vocabulary
+
+            read["vocabulary"] = Vocabulary.from_dict(read["vocabulary"])
         return cls(**read)
 
     @property
@@ -77,16 +105,23 @@ class Preprocessing:
         """Return model inputs of stored inputs.
 
         Args:
-            inputs: images ``N x H x W x C`` uint8, or vectors ``N x D`` float32.
+            inputs: images ``N x H x W x C`` uint8, vectors ``N x D`` float32, series
+                ``N x T x F`` float32, or tokens ``N x T``.
 
         Returns:
-            float32, ``N x C x H x W`` (``(x / 255 - mean) / std``) or ``N x D``.
+            float32, ``N x C x H x W`` (``(x / 255 - mean) / std``), ``N x D`` or ``N x T x F``: a
+            missing value becomes 0, the mean, and steps beyond the end stay NaN. Tokens: int64.
         """
+        if self.kind == "text":
+            return np.asarray(inputs, np.int64)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         if self.kind == "image":
             scaled = np.asarray(inputs, np.float32) / np.float32(255.0)
             return np.ascontiguousarray(((scaled - mean) / std).transpose(0, 3, 1, 2))
         vectors: np.ndarray = (np.asarray(inputs, np.float32) - mean) / std
+        if self.kind == "sequence":
+            within = np.arange(vectors.shape[1]) < lengths_of(vectors)[:, None]
+            vectors[within[..., None] & np.isnan(vectors)] = 0.0
         return vectors
 
     def standardise(self, targets: np.ndarray) -> np.ndarray:
@@ -112,7 +147,7 @@ class Preprocessing:
 
         if self.kind != "image":
             raise ValueRefusedError(
-                "this model takes rows of a table, not image files",
+                f"this model takes {_TAKES[self.kind]}, not image files",
                 next_step="give a table (.csv, .tsv, .parquet) with the columns it learnt from",
             )
         images: list[np.ndarray] = []
@@ -138,6 +173,10 @@ class Preprocessing:
 
         if self.kind == "table":
             return encode(self.columns, frame, talk)
+        if self.kind == "text":
+            return self.read_texts(self._texts_of(frame))
+        if self.kind == "sequence":
+            return self.read_series(frame)[1]
         if self.kind == "image":
             raise ValueRefusedError(
                 "this model takes images, not a table", next_step="give image files or arrays"
@@ -169,10 +208,10 @@ class Preprocessing:
         Args:
             array: images ``[N x] H x W [x C]``: uint8 pixels, or floats in the range of the
                 source (``pixel_range``; where that is 0 .. 255, floats up to 1 mean 0 .. 1).
-                Vectors ``[N x] D``.
+                Vectors ``[N x] D``. Series ``[N x] T x F``, where NaN is a missing value.
 
         Returns:
-            stored inputs, ``N x size x size x C`` uint8 or ``N x D`` float32.
+            stored inputs, ``N x size x size x C`` uint8, ``N x D`` or ``N x T x F`` float32.
 
         Raises:
             ValueRefusedError: the array does not have such a shape, or holds NaN or infinity.
@@ -182,16 +221,20 @@ class Preprocessing:
             raise ValueRefusedError(
                 "an array of numbers is needed", given=f"an array of {values.dtype}"
             )
+        if self.kind == "sequence":
+            return self._read_steps(values)
         if not np.isfinite(values).all():
             raise ValueRefusedError(
                 "the array holds NaN or infinity", next_step="replace them before predicting"
             )
         if self.kind == "image":
             return self._read_images(values)
-        if self.kind == "table":
+        if self.kind in ("table", "text"):
             raise ValueRefusedError(
-                "this model takes rows with named columns, not an array",
-                next_step="give a table, or a mapping with the columns it learnt from",
+                f"this model takes {_TAKES[self.kind]}, not an array",
+                next_step="give a table, or a mapping with the columns it learnt from"
+                if self.kind == "table"
+                else "give a text",
             )
         vectors = values[None] if values.ndim == 1 else values
         if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
@@ -201,6 +244,57 @@ class Preprocessing:
                 allowed=f"shape ({len(self.mean)},) or (N, {len(self.mean)})",
             )
         return vectors.astype(np.float32)
+
+    def read_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return texts as tokens, ``N x length`` int32, cut or filled up at their end."""
+        if self.vocabulary is None:
+            raise ValueRefusedError(f"this model takes {_TAKES[self.kind]}, not texts")
+        return self.vocabulary.encode_all(texts, self.length)
+
+    def read_series(self, frame: pl.DataFrame) -> tuple[list[str], np.ndarray]:
+        """Return the series of a table with one row a step: their names, and ``N x T x F`` float32.
+
+        Raises:
+            ColumnError: a column is absent.
+            ValueRefusedError: the model did not learn from such a table.
+        """
+        if self.layout is None:
+            raise ValueRefusedError(
+                "this model learnt from arrays of series, not from a table",
+                next_step="give an array of steps x features, or N of them",
+            )
+        names, _, sequences = self.layout.read(frame)
+        return names, fill_up(sequences, self.length)
+
+    def _texts_of(self, frame: pl.DataFrame) -> list[str]:
+        import polars as pl
+
+        name = self.text_column or "text"
+        if name not in frame.columns:
+            raise ColumnError(
+                "the table lacks the column of texts", given=name, allowed=frame.columns
+            )
+        texts: list[str] = frame[name].cast(pl.String).fill_null("").to_list()
+        return texts
+
+    def _read_steps(self, values: np.ndarray) -> np.ndarray:
+        """Read one series or many: ``[N x] T x F``, of one feature also ``T``."""
+        width = len(self.mean)
+        if values.ndim == 1 and width == 1:
+            values = values[:, None]
+        series = values[None] if values.ndim == 2 else values
+        if series.ndim != 3 or series.shape[2] != width or 0 in series.shape:
+            raise ValueRefusedError(
+                "the array does not fit the model",
+                given=f"shape {values.shape}",
+                allowed=f"shape (steps, {width}) or (N, steps, {width})",
+            )
+        if np.isinf(series).any() or np.isnan(series).all(axis=(1, 2)).any():
+            raise ValueRefusedError(
+                "the array holds infinity, or a series without a value",
+                next_step="replace them before predicting",
+            )
+        return fill_up(list(series.astype(np.float32)), self.length)
 
     def _read_images(self, values: np.ndarray) -> np.ndarray:
         from gradatim.data.decode import fit_to, to_channels
@@ -218,6 +312,15 @@ class Preprocessing:
         return np.stack(
             [fit_to(to_channels(image, self.channels), self.size, self.shape) for image in pixels]
         )
+
+
+_TAKES = {
+    "image": "images",
+    "vector": "rows of a table or vectors",
+    "table": "rows of a table with named columns",
+    "sequence": "series of steps",
+    "text": "texts",
+}
 
 
 def _decimal(series: pl.Series) -> str:

@@ -1,8 +1,8 @@
-"""What a source hands to the audit: image files, arrays or a table, nothing decided yet."""
+"""What a source hands to the audit: files, arrays, a table, series or a text, as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from gradatim.data.dataset import Part
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from gradatim.data.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -90,4 +92,54 @@ class RawTable:
     target_reason: str = ""
 
 
-Raw = RawImages | RawArrays | RawTable
+@dataclass(frozen=True)
+class RawSequences:
+    """Series of steps, each of any length.
+
+    Attributes:
+        name: what the data set is called in reports.
+        sequences: one ``steps x features`` array of floats a sample; NaN is a missing value.
+        targets: ``N``; indices into ``classes``, or values when there are no classes (regression).
+        classes: names of the classes in the order of their indices; empty for regression.
+        parts: ``N`` objects, each a part or None; None where the source names no parts at all.
+        names: one a series; counted where there are none.
+        features: names of the features; empty where they have none.
+        rejected: (name, reason) of series already known not to be used.
+        notes: what the source did that a reader must know, one sentence each.
+        target: name of what is predicted.
+        reasons: why the task and the target are these, by key of the recipe.
+        layout: the columns of the table that the series come from; None for other sources.
+        length: what ``data.length`` stands for in this source, which then is never cut.
+    """
+
+    name: str
+    sequences: Sequence[np.ndarray]
+    targets: np.ndarray
+    classes: tuple[str, ...] = ()
+    parts: np.ndarray | None = None
+    names: Sequence[str] = ()
+    features: tuple[str, ...] = ()
+    rejected: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+    target: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class RawText:
+    r"""One long text, to be continued character by character.
+
+    Attributes:
+        name: what the text is called in reports.
+        text: all of it, with ``\n`` between lines.
+        notes: what the source did that a reader must know, one sentence each.
+    """
+
+    name: str
+    text: str
+    notes: Sequence[str] = ()
+
+
+Raw = RawImages | RawArrays | RawTable | RawSequences | RawText

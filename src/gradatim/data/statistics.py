@@ -62,6 +62,26 @@ def of_vectors(
     return _plain(np.where(binary, 0.0, mean)), _plain(np.where(binary, 1.0, std))
 
 
+def of_sequences(
+    sequences: np.ndarray, rows: np.ndarray
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of each feature over all steps of some series, as ``of_vectors``.
+
+    Args:
+        sequences: ``N x T x F``; what is missing, or beyond the end of a series, is NaN.
+        rows: which series.
+    """
+    chosen = sequences[rows].reshape(-1, sequences.shape[2])
+    mean: list[float] = []
+    std: list[float] = []
+    for values in chosen.T:
+        present = values[~np.isnan(values)][:, None]
+        found = of_vectors(present, np.arange(len(present))) if len(present) else ((0.0,), (1.0,))
+        mean += found[0]
+        std += found[1]
+    return tuple(mean), tuple(std)
+
+
 def _blocks(array: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     row_bytes = max(1, array[:1].nbytes)
     size = max(1, BLOCK_BYTES // row_bytes)

@@ -27,6 +27,7 @@ SOURCES: dict[str, str] = {
     "moons": "gradatim.data.sources.generated:moons",
     "circles": "gradatim.data.sources.generated:circles",
     "blobs": "gradatim.data.sources.generated:blobs",
+    "adding": "gradatim.data.sources.adding:read",
     "mnist": "gradatim.data.sources.named:mnist",
     "fashion-mnist": "gradatim.data.sources.named:fashion_mnist",
     "cifar10": "gradatim.data.sources.named:cifar10",
@@ -34,6 +35,7 @@ SOURCES: dict[str, str] = {
 
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npz",)
+TEXTS = (".txt",)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Request:
         source: a name, a folder or a file, as the user wrote it.
         target: the column that is predicted, when the user named one.
         task: ``classification`` or ``regression``, when the user named one.
+        length: steps of a sample, when the user named a number.
         folder: where local copies of named sets are looked for first.
         cache: where named sets that are downloaded are kept; the user's cache folder when None.
         talk: where progress goes.
@@ -55,6 +58,7 @@ class Request:
     folder: Path | None = None
     cache: Path | None = None
     talk: Talk = SILENCE
+    length: int | None = None
 
     @property
     def path(self) -> Path:
@@ -84,8 +88,8 @@ def find(source: str) -> Reader:
         "there is no data set of this name, and no file or folder at this place",
         given=source,
         allowed=list(SOURCES),
-        next_step="give one of these names, a folder of images, a table (.csv, .tsv, .parquet) "
-        "or arrays (.npz)",
+        next_step="give one of these names, a folder of images, a table (.csv, .tsv, .parquet), "
+        "arrays (.npz) or a text (.txt)",
     )
 
 
@@ -129,6 +133,8 @@ def _file_module(file: Path) -> str:
     ending = file.suffix.lower()
     if ending in ARRAYS:
         return "arrays"
+    if ending in TEXTS:
+        return "text_file"
     if ending in TABLES:
         from gradatim.data.sources.table import image_column
 
@@ -136,5 +142,8 @@ def _file_module(file: Path) -> str:
     if ending in (".zip", ".gz", ".tar", ".tgz", ".7z"):
         next_step = "unpack it and give the folder"
     else:
-        next_step = "give a folder of images, a table (.csv, .tsv, .parquet) or arrays (.npz)"
+        next_step = (
+            "give a folder of images, a table (.csv, .tsv, .parquet), arrays (.npz), "
+            "or a text (.txt)"
+        )
     raise DataError("no reader is known for this kind of file", given=file, next_step=next_step)

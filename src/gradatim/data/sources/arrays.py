@@ -12,7 +12,7 @@ import polars as pl
 
 from gradatim.data.dataset import PARTS, Part
 from gradatim.data.preprocessing import to_pixels
-from gradatim.data.raw import RawArrays
+from gradatim.data.raw import RawArrays, RawSequences
 from gradatim.data.sources import Request
 from gradatim.data.targets import decide
 from gradatim.errors import DataError, EmptySourceError
@@ -25,7 +25,9 @@ _PARTS: dict[str, Part] = {
     "validation": "validation",
     "test": "test",
 }
-_INPUTS = ("x", "data", "images", "image", "inputs", "input", "features", "pixels")
+_IMAGES = ("images", "image", "pixels")
+_SERIES = ("series", "sequences", "sequence")
+_INPUTS = ("x", "data", "inputs", "input", "features", *_IMAGES, *_SERIES)
 _TARGETS = ("y", "target", "targets", "label", "labels")
 _CLASSES = ("classes", "class_names", "target_names", "label_names")
 _FEATURES = ("feature_names", "columns")
@@ -33,11 +35,20 @@ _FEATURES = ("feature_names", "columns")
 KEYS = "x and y, or x_train, y_train, x_val, y_val, x_test and y_test"
 
 
-def read(request: Request) -> RawArrays:
+NARROW = 8
+"""Arrays of three axes are series where the last axis, the features, is shorter than this, no image
+being so narrow, ..."""
+OBLONG = 4
+"""... or the steps are so many times the features, or floats are in no usual range of pixels."""
+
+
+def read(request: Request) -> RawArrays | RawSequences:
     """Read an archive of inputs and targets.
 
-    Arrays of 3 or 4 axes are images, of 2 axes vectors. Channels first is turned into channels
-    last, and pixels other than uint8 are scaled; both are said in the notes.
+    Arrays of 4 axes are images, of 2 axes vectors, of 3 axes grey images or series of steps x
+    features: the name of the array decides (``images``, ``series``), else shape and values.
+    Channels first is turned into channels last, and pixels other than uint8 are scaled; all this
+    is said in the notes.
 
     Raises:
         DataError: the file is damaged, holds Python objects, or not the arrays needed.
@@ -71,6 +82,24 @@ def read(request: Request) -> RawArrays:
         decided_values, classes = marks.to_numpy().astype(np.int64), named
     else:
         decided_values = decided.values
+    parted = None
+    if parts != [None]:
+        counted = [len(found[part][1]) for part in parts]
+        parted = np.repeat(np.array(parts, dtype=object), counted)
+    said = _series(inputs, _names(arrays))
+    if said:
+        features = _texts(arrays, _FEATURES)
+        return RawSequences(
+            name=request.path.stem,
+            sequences=list(inputs.astype(np.float32)),
+            targets=decided_values,
+            classes=classes,
+            parts=parted,
+            features=features if len(features) == inputs.shape[2] else (),
+            notes=[*notes, said, decided.reason, *decided.notes],
+            target="y",
+            reasons={"data.task": decided.reason},
+        )
     pixels, pixel_range, more = _inputs(request.path, inputs)
     images = pixels.ndim == 4
     features = () if images else _texts(arrays, _FEATURES)
@@ -79,9 +108,7 @@ def read(request: Request) -> RawArrays:
         inputs=pixels,
         targets=decided_values,
         classes=classes,
-        parts=None
-        if parts == [None]
-        else np.repeat(np.array(parts, dtype=object), [len(found[part][1]) for part in parts]),
+        parts=parted,
         features=features if len(features) == pixels.shape[-1] else (),
         notes=[*notes, *more, decided.reason, *decided.notes],
         target="y",
@@ -214,6 +241,34 @@ def _texts(arrays: Mapping[str, np.ndarray], keys: tuple[str, ...]) -> tuple[str
 def _indexes(targets: np.ndarray, count: int) -> bool:
     flat = targets.argmax(axis=1) if targets.ndim == 2 and targets.shape[1] > 1 else targets
     return bool(len(flat)) and int(flat.min()) >= 0 and int(flat.max()) < count
+
+
+def _names(arrays: Mapping[str, np.ndarray]) -> set[str]:
+    """Return the words in the names of the arrays."""
+    return {word for key in arrays for word in re.split(r"[_\-. ]", key.lower())}
+
+
+def _series(inputs: np.ndarray, names: set[str]) -> str:
+    """Return why inputs are series of steps; nothing where they are not."""
+    if inputs.ndim != 3 or 0 in inputs.shape or inputs.dtype.kind not in "uif":
+        return ""
+    _, steps, features = inputs.shape
+    form = f"inputs of three axes are series of {steps} steps with {features} values"
+    if names & set(_SERIES):
+        return f"{form}, as the array's name says"
+    if names & set(_IMAGES) or inputs.dtype == np.uint8:
+        return ""
+    odd = inputs.dtype.kind == "f" and not _like_pixels(inputs)
+    if not (features < NARROW or steps >= OBLONG * features or odd):
+        return ""
+    why = "no picture has such values" if odd else "no picture has such a shape"
+    return f"{form}: {why}; were they images, the array would have to be named images"
+
+
+def _like_pixels(inputs: np.ndarray) -> bool:
+    """Whether floats lie in one of the usual ranges of pixels."""
+    low, high = float(inputs.min()), float(inputs.max())
+    return any(floor <= low and high <= ceiling for floor, ceiling in ((-1, 1), (0, 255)))
 
 
 def _inputs(path: Path, inputs: np.ndarray) -> tuple[np.ndarray, tuple[float, float], list[str]]:

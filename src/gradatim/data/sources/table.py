@@ -102,7 +102,7 @@ def image_column(path: Path) -> str | None:
         else:
             with open(path, "rb") as file:
                 content = file.read(_SAMPLE)
-            text, _ = _decoded(path, content)
+            text, _ = decoded(path, content)
             whole = text.rpartition("\n")[0] if len(content) == _SAMPLE else text
             frame = _parsed(path, whole, _separator(whole)).head(100)
     except (OSError, DataError, pl.exceptions.PolarsError):
@@ -111,7 +111,7 @@ def image_column(path: Path) -> str | None:
 
 
 def _read_text(path: Path) -> tuple[pl.DataFrame, list[str]]:
-    text, notes = _decoded(path, path.read_bytes())
+    text, notes = decoded(path, path.read_bytes())
     separator = _separator(text)
     if separator != ",":
         notes.append(f"values are separated by {SEPARATORS[separator]}")
@@ -121,7 +121,7 @@ def _read_text(path: Path) -> tuple[pl.DataFrame, list[str]]:
     return frame, notes
 
 
-def _decoded(path: Path, content: bytes) -> tuple[str, list[str]]:
+def decoded(path: Path, content: bytes) -> tuple[str, list[str]]:
     """Return the text (UTF-16 by its mark, UTF-8, else Windows-1252) and what to say about it."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", "replace"), ["read as UTF-16"]
