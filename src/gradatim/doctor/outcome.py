@@ -21,6 +21,15 @@ from gradatim.doctor.facts import Facts
 MARGIN = 0.9
 """Share of the baseline that a run must get below."""
 
+UNFIT = 0.7
+"""Share of the baseline above which an evaluation worse than the baseline makes a run bad."""
+
+WELL = 0.6
+"""Share of the baseline below which an evaluation shows that a run does well."""
+
+HALF = 0.5
+"""Share of the baseline above which a run fits poorly."""
+
 STEPS_AT_END = 30
 """Steps after which a finished run can be said to have failed."""
 
@@ -60,6 +69,8 @@ def outcome(facts: Facts) -> Outcome:
             return Outcome(True, "the loss has hardly fallen from where it began", (seen,))
         return Outcome(None, "no yardstick for this loss is known")
     share = late / base
+    if _predicts_well(facts, base):
+        return Outcome(False, "", (), share)
     beats = Evidence("training loss", late, (0.0, MARGIN * base), "nats" if _nats(facts) else "")
     if share > MARGIN:
         return Outcome(True, "the loss is no better than ignoring the input", (beats,), share)
@@ -67,7 +78,29 @@ def outcome(facts: Facts) -> Outcome:
     if late > RISEN * lowest and late - lowest > 0.25 * base:
         risen = Evidence("training loss", late, (0.0, RISEN * lowest))
         return Outcome(True, "the loss has risen far above where it was", (risen,), share, True)
+    worse = generalises_badly(facts)
+    if worse is not None and share > UNFIT:
+        return Outcome(
+            True,
+            "new samples are predicted worse than by ignoring the input",
+            (worse, beats),
+            share,
+        )
     return Outcome(False, "", (beats,), share)
+
+
+def unfit(facts: Facts) -> bool:
+    """Say whether a run that has ended does badly, or stayed above half of the baseline.
+
+    For faults of structure that are often harmless: beside such a fault, a poor fit is enough.
+    """
+    seen = outcome(facts)
+    return bool(seen.bad) or (facts.finished and seen.share is not None and seen.share > HALF)
+
+
+def _predicts_well(facts: Facts, base: float) -> bool:
+    """Say whether new samples are predicted well, however hard training is made to be."""
+    return bool(facts.evaluated) and facts.evaluated[-1][1] < WELL * base
 
 
 def generalises_badly(facts: Facts) -> Evidence | None:

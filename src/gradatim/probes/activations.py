@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradatim.probes.graph import Graph, Node, layer_below
-from gradatim.probes.measure import Numbers, few, plain
+from gradatim.probes.measure import MOST_ROWS, SOME_VALUES, Numbers, few, plain
 
 # operation -> (name, what it keeps: its result, or what it was given)
 _KINDS = {
@@ -72,7 +72,7 @@ class Activations:
         return found
 
     def _measure(self, site: str, kind: str, node: Node, values: Tensor, entry: Numbers) -> None:
-        seen = few(values).float()
+        seen = few(values, SOME_VALUES).float()
         entry["std"] = float(seen.std(correction=0))
         if kind in ("tanh", "sigmoid"):
             low = -1.0 if kind == "tanh" else 0.0
@@ -82,12 +82,12 @@ class Activations:
             return
         entry["zero"] = float((seen <= 0).float().mean())
         axis = 1 if seen.dim() != 3 or _after_convolution(node) else 2
-        units = seen.transpose(0, axis).flatten(1) if axis != 1 else seen.transpose(0, 1).flatten(1)
-        active = (units > 0).any(1)
+        rows = values.detach()[:MOST_ROWS]
+        active = rows.amax([index for index in range(rows.dim()) if index != axis]) > 0
         window = self._active.setdefault(site, deque(maxlen=_WINDOW))
         if window and window[-1][1].shape != active.shape:
             window.clear()
-        window.append((len(seen), active))
+        window.append((len(rows), active))
         ever = torch.stack([item for _, item in window]).any(0)
         entry["units"] = int(ever.numel())
         entry["dead"] = int((~ever).sum())
@@ -132,7 +132,7 @@ def layers(graph: Graph, name_of: Callable[[int], str | None]) -> list[Numbers]:
         for key in _LAYER_INPUT:
             values = node.saved(key)
             if plain(values) and values.is_floating_point() and values.dim() >= 2:
-                seen = few(values).float()
+                seen = few(values, SOME_VALUES).float()
                 entry["input"] = float(seen.pow(2).mean().sqrt())
                 entry["varies"] = float(seen.std(0, correction=0).pow(2).mean().sqrt())
                 entry["input_shape"] = list(values.shape)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 Numbers = dict[str, Any]
 MOST_ROWS = 256
-MOST_VALUES = 1 << 18
+MOST_VALUES = 1 << 16
+SOME_VALUES = 1 << 14
 
 
 def plain(tensor: Any) -> TypeGuard[Tensor]:
@@ -37,13 +38,13 @@ def tensors_in(value: Any, depth: int = 2) -> list[Tensor]:
     return []
 
 
-def few(tensor: Tensor) -> Tensor:
-    """Return the first rows of a tensor, detached: at most MOST_ROWS and MOST_VALUES values."""
+def few(tensor: Tensor, values: int = MOST_VALUES) -> Tensor:
+    """Return the first rows of a tensor, detached: at most MOST_ROWS, and about so many values."""
     tensor = tensor.detach()
     if tensor.dim() == 0:
         return tensor
     row = max(1, tensor[0].numel()) if len(tensor) else 1
-    return tensor[: max(2, min(MOST_ROWS, MOST_VALUES // row))]
+    return tensor[: max(2, min(MOST_ROWS, values // row))]
 
 
 def rms(tensor: Tensor) -> float:
@@ -129,7 +130,7 @@ def fingerprints(batch: Tensor) -> list[int]:
     sequence (the fractional parts of multiples of the golden ratio), so no random number is drawn.
     """
     rows = batch.detach()[: MOST_ROWS * 4].flatten(1)
-    rows = rows[:, :: -(-rows.shape[1] // 1024)].double()
+    rows = rows[:, :: -(-rows.shape[1] // 256)].double()
     index = torch.arange(1, rows.shape[1] + 1, dtype=torch.float64, device=rows.device)
     weights = torch.frac(index * 0.6180339887498949) + 0.1
     sums: list[int] = ((rows * weights).sum(1).view(torch.int64) >> 12).tolist()

@@ -44,7 +44,6 @@ from gradatim.probes.updates import Owner, Updates, learning_rate
 IDLE, SCOUT, CLOSE = 0, 1, 2
 """Nothing but the loss; what goes in (samples, labels); everything."""
 
-SCOUTED_STEPS = 512
 SCOUTED_SAMPLES = 20_000
 
 
@@ -145,7 +144,7 @@ class Watcher:
         if self.busy or not self.active or threading.get_ident() != self._thread:
             return None
         self.busy = True
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             if readable():
                 return function(*arguments)
@@ -156,7 +155,7 @@ class Watcher:
                 self._write("lost", observation=name, reason=f"{type(error).__name__}: {error}")
         finally:
             self.busy = False
-            self.spent += time.perf_counter() - began
+            self.spent += time.thread_time() - began
         return None
 
     # -- hooks
@@ -358,13 +357,10 @@ class Watcher:
         self.updates.backward_begins()
         if self._manual is not None:
             self._manual_step()
-        if self.level == CLOSE and self.step >= 0 and self._wanted():
+        if self.level == CLOSE:
             self._read_graph(loss, value)
         else:
             self._scouted()
-
-    def _wanted(self) -> bool:
-        return self.pace.closely(self.step + 1)
 
     def _describe_models(self) -> None:
         for description in self.forwards.described:
@@ -523,8 +519,7 @@ class Watcher:
         description = self.updates.describe(owner)
         if description is not None:
             self._write("optimiser", step=self.step, **description)
-        if self._wanted():
-            self.updates.step_begins(owner)
+        self.updates.step_begins(owner)
 
     def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
         if not self.active or self.busy:
@@ -556,7 +551,7 @@ class Watcher:
         return sum(float(value) for value in self._values) / len(self._values)
 
     def _step_ended(self, owner: Owner) -> None:
-        if self.level == CLOSE and self._wanted():
+        if self.level == CLOSE:
             numbers = self.updates.step_ended(owner)
             calls = [*self._calls, "step"]
             self._write(
@@ -574,14 +569,15 @@ class Watcher:
 
     def _next_level(self) -> None:
         step = self.step + 1
-        if self.pace.closely(step):
+        passed = time.perf_counter() - self._began
+        if self.pace.closely(step, self.spent, passed):
             self.level = CLOSE
             self.forwards.close = True
             self._hook()
             if step > 8:  # the step before was not looked at: know what it left behind
                 self._look(self._prepare)
             return
-        if self._scouting and step <= SCOUTED_STEPS:
+        if self._scouting and self.pace.affordable(self.spent, passed):
             self.level = SCOUT
             self.forwards.close = False
             self._hook()
@@ -590,8 +586,6 @@ class Watcher:
             self.forwards.close = False
             if self._hooks:
                 self._unhook()
-        if step % 8 == 1:
-            self.pace.account(self.spent, time.perf_counter() - self._began)
 
     def _prepare(self) -> None:
         for owner in self.updates.owners.values():

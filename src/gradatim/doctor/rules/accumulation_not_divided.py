@@ -19,7 +19,7 @@ from __future__ import annotations
 from statistics import median
 
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 
@@ -49,7 +49,7 @@ def judge(facts: Facts) -> Answer:
             f"{count} batches are summed for each step and not divided by {count}",
             number("backward passes in one step", count, 1, 1),
             number("the loss is divided by", 1, count, count),
-            level="alarm" if outcome(facts).bad else "note",
+            level="alarm" if unfit(facts) else "note",
             where=at(facts.backwards[0]),
             step=1,
             cures=[("divide each loss by the number of batches", f"(loss / {count}).backward()")],

@@ -54,10 +54,11 @@ def judge(facts: Facts) -> Answer:
             )
         ]
     repeats = facts.record.of("samples")[1:4]
+    poor = bool(facts.baseline and facts.late_loss and facts.late_loss > 0.5 * facts.baseline)
     whole = bool(repeats) and all(e["again"] >= 0.9 * len(e["fingerprints"]) for e in repeats)
     parts = fifths(facts)
     falling = len(parts) == 5 and parts[4] < parts[3] < parts[2]
-    if whole and size >= 200 and facts.steps < 100 and falling and (badly.share or 0.0) > 0.5:
+    if whole and size >= 200 and facts.steps < 100 and falling and poor:
         return [
             found(
                 "batch-size-unsuited",
@@ -73,4 +74,4 @@ def judge(facts: Facts) -> Answer:
     return []
 
 
-RULE = Rule("batch-size-unsuited", judge, needs=("backward",), least_steps=10, at_end=True)
+RULE = Rule("batch-size-unsuited", judge, needs=("backward",), least_steps=5, at_end=True)

@@ -6,8 +6,9 @@ evaluation loss beside the training loss.
 Why: mean and variance of two samples are noise; in training each sample is normalised by its
 neighbour, in evaluation by an average that fits neither.
 
-Evidence: exact that batches have at most four samples. An alarm when the run does badly or the
-evaluation loss is 1.5 times the training loss and more than half of the baseline; otherwise a note.
+Evidence: exact that batches have at most four samples. An alarm when the run does badly (above
+half of the baseline is enough here), or the evaluation loss is 1.5 times the training loss and more
+than half of the baseline; otherwise a note.
 
 Wrong when: feature maps are so large that few samples suffice; then evaluation does not suffer.
 
@@ -20,7 +21,7 @@ from statistics import median
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import generalises_badly, outcome
+from gradatim.doctor.outcome import generalises_badly, unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 FEW = 4
@@ -32,7 +33,7 @@ def judge(facts: Facts) -> Answer:
     samples = [item["samples"] for item in norms if item["samples"]]
     if not samples or median(samples) > FEW:
         return []
-    badly, late, base = outcome(facts), facts.late_loss, facts.baseline
+    late, base = facts.late_loss, facts.baseline
     gap = bool(
         facts.evaluated
         and late is not None
@@ -48,7 +49,7 @@ def judge(facts: Facts) -> Answer:
             "batchnorm-small-batch",
             "BatchNorm normalises by batches of very few samples",
             *evidence,
-            level="alarm" if badly.bad or gap or generalises_badly(facts) else "note",
+            level="alarm" if unfit(facts) or gap or generalises_badly(facts) else "note",
             where=Where(norms[0]["layer"]),
             step=1,
             cures=[

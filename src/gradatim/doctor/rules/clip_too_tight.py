@@ -21,7 +21,7 @@ from statistics import median
 from gradatim.core.finding import Where
 from gradatim.core.record import number as value
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 
@@ -41,7 +41,7 @@ def judge(facts: Facts) -> Answer:
             "every gradient is clipped to a small fraction of itself",
             number("norm / limit, median", median(ratios), 0.0, 20.0),
             number("share of clipped steps", len(tight) / len(ratios), 0.0, 0.5),
-            level="alarm" if outcome(facts).bad and not rescales else "note",
+            level="alarm" if unfit(facts) and not rescales else "note",
             where=Where(file=clips[0].get("file"), line=clips[0].get("line")),
             step=facts.updates[0]["step"],
             cures=[("clip where one step in ten is clipped", "max_norm=1.0")],

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 
@@ -37,7 +37,7 @@ def judge(facts: Facts) -> Answer:
                     "the feature map is a single point before the last convolutions",
                     number("convolutions that see a single point", len(points), 0, 0),
                     number("side of the input picture", layers[0]["input_shape"][-1]),
-                    level="alarm" if outcome(facts).bad else "note",
+                    level="alarm" if unfit(facts) else "note",
                     where=Where(name.rpartition(".")[0] if name else None, name),
                     step=1,
                     cures=[("smaller strides in the first layers", "stride=1")],

@@ -50,9 +50,7 @@ def jump(facts: Facts) -> float | None:
     if first is None or not math.isfinite(first) or first <= 0:
         return None
     half = [v for s, v in facts.curve if s <= max(20, facts.steps / 2)]
-    if not all(math.isfinite(v) for v in half):
-        return math.inf
-    return max(half, default=0.0) / max(first, base or first)
+    return max((v for v in half if math.isfinite(v)), default=0.0) / max(first, base or first)
 
 
 def judge(facts: Facts) -> Answer:

@@ -14,7 +14,7 @@ Cure: ``reduction="mean"``, or divide the rate by the batch size.
 from __future__ import annotations
 
 from gradatim.doctor.facts import Event, Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 _KNOWN = {"cross_entropy", "nll_loss", "mse_loss", "l1_loss", "binary_cross_entropy"}
@@ -47,7 +47,7 @@ def judge(facts: Facts) -> Answer:
             "loss-reduction-sum",
             "the loss is summed over the batch",
             number("samples that are summed", loss.get("samples"), 1, 1),
-            level="alarm" if outcome(facts).bad else "note",
+            level="alarm" if unfit(facts) else "note",
             where=at(loss),
             step=event["step"],
             cures=[("average over the batch", 'reduction="mean"')],

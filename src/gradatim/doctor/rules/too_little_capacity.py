@@ -5,9 +5,9 @@ network can learn one single batch by heart.
 
 Why: everything must pass the narrowest layer. Two units cannot keep ten classes well apart.
 
-Evidence: the training loss no longer falls and is above a third of the baseline; and either the
-narrowest hidden layer has at most a quarter as many units as there are classes (and at most four),
-or, in the trial on one batch, the loss stays above 30 % of the baseline.
+Evidence: the training loss ends above a quarter of the baseline, and the narrowest hidden layer has
+at most a quarter as many units as there are classes (and at most four); or the loss no longer falls
+above a third of the baseline, and in the trial on one batch it stays above 30 %.
 
 Wrong when: strong augmentation or dropout keep the training loss up.
 
@@ -38,21 +38,25 @@ def _flat(facts: Facts) -> bool:
 def judge(facts: Facts) -> Answer:
     """Look at the narrowest layer, or at the trial on one batch."""
     badly = outcome(facts)
-    if badly.share is None or badly.share < 0.33 or badly.risen or not _flat(facts):
+    if badly.share is None or badly.share < 0.25 or badly.risen:
         return []
     classes = next((c["classes"] for c in facts.criteria if c.get("classes")), None)
     layers = facts.backwards[-1].get("layers", [])
     hidden: list[tuple[int, list[str]]] = [
         (x["shape"][1], x["parameters"]) for x in layers[:-1] if len(x["shape"]) >= 2
     ]
-    narrow = min(hidden) if hidden else None
-    sure = bool(narrow and classes and narrow[0] <= min(4, classes / 4))
+    narrow = min(hidden, default=None)
+    sure = narrow is not None and narrow[0] <= min(4, (classes or 0) / 4)
     gain = better(facts, "one-batch")
     if gain is not None and not math.isnan(gain.late):
-        sure = sure or (gain.late > 0.3 * gain.base and bool(narrow) and narrow[0] <= 8)
+        sure = sure or (
+            _flat(facts) and gain.late > 0.3 * gain.base and narrow is not None and narrow[0] <= 8
+        )
     if not sure:
+        if badly.share < 0.33 or not _flat(facts):
+            return []
         return Want(("one-batch",), "the loss stays high") if gain is None else []
-    name = narrow[1][0] if narrow and narrow[1] else None
+    name = next(iter(narrow[1]), None) if narrow is not None else None
     return [
         found(
             "too-little-capacity",

@@ -32,13 +32,13 @@ def fifths(facts: Facts) -> list[float]:
 def judge(facts: Facts) -> Answer:
     """Look whether the loss still falls at the end."""
     badly = outcome(facts)
-    if badly.bad is None or badly.share is None or badly.share < 0.9 or badly.share > 1.5:
+    if badly.bad is None or badly.share is None or badly.share < 0.9:
         return []
     parts = fifths(facts)
     if len(parts) < 5 or any(b >= a for a, b in pairwise(parts[1:])):
         return []
     fall = parts[0] - parts[-1]
-    if fall < 0.01 * (facts.baseline or parts[0]):
+    if fall < 0.02 * (facts.baseline or parts[0]):
         return []
     return [
         found(

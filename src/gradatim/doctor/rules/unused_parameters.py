@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 
@@ -72,7 +72,7 @@ def judge(facts: Facts) -> Answer:
             "layers are defined and trained but never used",
             number("parameters never reached", len(unused), 0, 0),
             number("for example", unused[0]),
-            level="alarm" if outcome(facts).bad else "note",
+            level="alarm" if unfit(facts) else "note",
             where=Where(unused[0].rpartition(".")[0], unused[0]),
             step=1,
             cures=[("call the layer in forward, or remove it", "")],
