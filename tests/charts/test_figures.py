@@ -34,8 +34,8 @@ def test_significant(value, text):
     ("share", "text"),
     [
         (0.98333, f"98.3{SPACE}%"),
-        (1, f"100{SPACE}%"),
-        (0, f"0{SPACE}%"),
+        (1, "all"),
+        (0, "none"),
         (0.9999, f"99.99{SPACE}%"),
         (0.0002, f"0.02{SPACE}%"),
         (0.01, f"1.0{SPACE}%"),

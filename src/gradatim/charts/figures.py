@@ -32,11 +32,14 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as per cent: ``98.3 %``; ``100 %`` and ``0 %`` only where they are exact."""
+    """Return a share as per cent: ``98.3 %``; a share of exactly 1 or 0 is ``all`` or ``none``.
+
+    No number of samples shows that every other one would be right too, so ``100 %`` is not written.
+    """
     if share is None:
         return NONE
     if share in (0, 1):
-        return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+        return "all" if share else "none"
     while digits < 6 and round(100 * share, digits) in (0, 100):
         digits += 1
     return f"{minus(100 * share, digits)}\N{NO-BREAK SPACE}%"
@@ -66,11 +69,11 @@ def metric(name: str, value: float | None) -> str:
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:
-    """Return an interval of a metric: ``96.4 to 99.2 %``."""
+    """Return an interval of a metric: ``96.4 to 99.2 %``, or ``from 97.9 %`` where it ends at 1."""
     if low is None or high is None:
         return NONE
     if is_share(name):
-        return f"{minus(100 * low, 1)} to {percent(high)}"
+        return f"from {percent(low)}" if high >= 1 else f"{minus(100 * low, 1)} to {percent(high)}"
     return f"{minus(low, 3)} to {minus(high, 3)}"
 
 

@@ -1,7 +1,7 @@
 """What is in the data and what is wrong with it: the data card as plain numbers.
 
 An audit is filled by what reads the source (images: ``data/images.py``; arrays and tables:
-``data/prepare.py``), kept as ``audit.json`` in the run folder and shown by ``data/card.py``.
+``data/preparation.py``), kept as ``audit.json`` in the run folder and shown by ``data/card.py``.
 """
 
 from __future__ import annotations

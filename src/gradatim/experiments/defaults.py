@@ -110,7 +110,7 @@ def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
 def augmentation(spec: Spec, model: str) -> dict[str, tuple[Any, str]]:
     """Return the augmentation by recipe key, with reasons: none for models without convolutions."""
     suggested = suggest(spec)
-    if family(model) not in ("linear", "mlp", "majority", "knn"):
+    if spec.kind != "image" or family(model) not in ("linear", "mlp", "majority", "knn"):
         return suggested
     reason = f"{model} compares pixel with pixel"
     return {key: ("none" if key == "data.crop" else 0, reason) for key in suggested}
