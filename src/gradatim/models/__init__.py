@@ -44,6 +44,8 @@ MODELS: dict[str, str] = {
     "resnet44": "gradatim.models.resnet_cifar:ResNet44",
     "resnet56": "gradatim.models.resnet_cifar:ResNet56",
     "resnet110": "gradatim.models.resnet_cifar:ResNet110",
+    "bag": "gradatim.models.bag:BagOfTokens",
+    "ngram": "gradatim.models.ngram:NGram",
     "rnn": "gradatim.models.rnn:RNN",
     "lstm": "gradatim.models.lstm:LSTM",
     "gru": "gradatim.models.gru:GRU",

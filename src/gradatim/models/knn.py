@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gradatim.core.spec import Kind, Spec
+from gradatim.models.blocks import flatten
 from gradatim.models.network import Network
 from gradatim.models.options import Positive
 
@@ -46,7 +47,7 @@ class NearestNeighbours(Network):
             (1 - cosine of the angle), between flattened inputs.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector")
+    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector", "sequence")
     full_input = (3, 32, 32)
     full_outputs = 10
     sized_by_weights = frozenset({"samples", "targets"})
@@ -57,6 +58,7 @@ class NearestNeighbours(Network):
     def __init__(self, spec: Spec, *, k: Positive | None = None, metric: Metric = "l2") -> None:
         super().__init__()
         self.metric = metric
+        self.flatten = flatten(spec)
         self.classes = spec.outputs if spec.task == "classification" else 0
         self.k_is_given = k is not None
         kind_of_target = torch.int64 if self.classes else torch.float32
@@ -82,7 +84,7 @@ class NearestNeighbours(Network):
             ``samples``, ``k`` and, where k was chosen, the ``accuracy`` (for a number ``error``,
             the mean squared error) on the validation samples.
         """
-        inputs, targets = _gather(batches)
+        inputs, targets = self._gather(batches)
         self.samples = self._scaled(inputs.to(self.samples.device))
         self.targets = targets.to(self.targets)
         facts: dict[str, float] = {}
@@ -91,6 +93,14 @@ class NearestNeighbours(Network):
             facts["accuracy" if self.classes else "error"] = scores[int(self.k)]
         self.options = {"metric": self.metric, **getattr(self, "options", {}), "k": int(self.k)}
         return {"samples": float(len(self.samples)), "k": float(self.k), **facts}
+
+    def _gather(self, batches: Iterable[Any]) -> tuple[Tensor, Tensor]:
+        """Return all inputs, flattened, and all targets of the batches."""
+        inputs, targets = [], []
+        for batch in batches:
+            inputs.append(self.flatten(torch.as_tensor(batch[0])).float())
+            targets.append(torch.as_tensor(batch[1]).reshape(-1))
+        return torch.cat(inputs), torch.cat(targets)
 
     @torch.no_grad()
     def choose_k(self, validation: Iterable[Any]) -> dict[int, float]:
@@ -138,7 +148,7 @@ class NearestNeighbours(Network):
         """
         k = min(k, len(self.samples))
         squares_N = torch.linalg.vector_norm(self.samples, dim=1).square()
-        parts = torch.split(inputs.flatten(1), QUERIES)
+        parts = torch.split(self.flatten(inputs), QUERIES)
         found = [self._nearest(queries, k, squares_N) for queries in parts]
         distances, indices = zip(*found, strict=True)
         return torch.cat(distances), torch.cat(indices)
@@ -197,12 +207,3 @@ class NearestNeighbours(Network):
         votes = votes.to(targets_BK.device)
         votes.scatter_add_(1, targets_BK, weights.to(votes.device).expand(len(votes), -1))
         return (votes / votes.sum(dim=1, keepdim=True)).log().float()
-
-
-def _gather(batches: Iterable[Any]) -> tuple[Tensor, Tensor]:
-    """Return all inputs, flattened, and all targets of the batches."""
-    inputs, targets = [], []
-    for batch in batches:
-        inputs.append(torch.as_tensor(batch[0]).flatten(1).float())
-        targets.append(torch.as_tensor(batch[1]).reshape(-1))
-    return torch.cat(inputs), torch.cat(targets)

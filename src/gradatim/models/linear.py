@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gradatim.core.spec import Kind, Spec
 from gradatim.errors import ValueRefusedError
+from gradatim.models.blocks import flatten
 from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 
@@ -30,7 +31,7 @@ class Linear(Network):
             nothing but the first steps; from zeros the first loss of K classes is exactly ln K.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector")
+    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector", "sequence")
     full_input = (3, 32, 32)
     full_outputs = 10
 
@@ -50,7 +51,7 @@ class Linear(Network):
                 next_step="leave the option solver out, or predict a number instead of a class",
             )
         self.solver = solver
-        self.flatten = nn.Flatten()
+        self.flatten = flatten(spec)
         self.linear = nn.Linear(spec.size, spec.outputs)
         initialise(self, initialisation)
 

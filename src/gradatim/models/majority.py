@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from gradatim.core.spec import Kind, Spec
+from gradatim.core.spec import Kind, Spec, Task
+from gradatim.models.continuing import continue_tokens
 from gradatim.models.network import Network
 
 
@@ -19,6 +20,7 @@ class Majority(Network):
     its squared error the variance of the target: what any model has to beat.
     """
 
+    tasks: ClassVar[tuple[Task, ...]] = ("classification", "regression", "next-token")
     kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector", "sequence", "text")
     full_input = (3, 32, 32)
     full_outputs = 10
@@ -26,7 +28,8 @@ class Majority(Network):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.classes = spec.outputs if spec.task == "classification" else 0
+        self.classes = 0 if spec.task == "regression" else spec.outputs
+        self.every_step = spec.task == "next-token"
         start = torch.zeros(spec.outputs)
         if self.classes:
             start.fill_(1.0 / self.classes).log_()
@@ -40,7 +43,8 @@ class Majority(Network):
     def solve(self, batches: Iterable[Any]) -> dict[str, float]:
         """Count the targets of the batches ``(inputs, targets, …)``.
 
-        A class without a sample counts as half a sample, so that its score is finite.
+        For texts the tokens are the classes. A class without a sample counts as half a sample, so
+        that its score is finite.
 
         Returns:
             ``samples`` and, for classes, ``largest_share``; for regression, ``mean``.
@@ -56,6 +60,20 @@ class Majority(Network):
         self.scores.fill_(float(mean))
         return {"samples": float(len(targets)), "mean": float(mean)}
 
+    def continue_from(self, tokens: Tensor, state: None) -> tuple[Tensor, None]:
+        """Return the scores after every token; nothing is remembered."""
+        return self(tokens), None
+
+    def sample(
+        self, start: Sequence[int], count: int, *, temperature: float = 1.0, seed: int = 0
+    ) -> list[int]:
+        """Continue a text, see ``continuing.continue_tokens``."""
+        return continue_tokens(
+            self, start, count, temperature=temperature, seed=seed, place=self.scores.device
+        )
+
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the same scores for every input, ``B x outputs``."""
+        """Return the same scores for every input, ``B x outputs``; of a text, after each token."""
+        if self.every_step:
+            return self.scores.expand(*inputs.shape, -1)
         return self.scores.expand(len(inputs), -1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradatim.core.spec import Kind, Spec
 from gradatim.models.activations import Activation, activation_layer
+from gradatim.models.blocks import flatten
 from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 from gradatim.models.options import Share, Widths
@@ -25,7 +26,7 @@ class MLP(Network):
         initialisation: see ``models/initialisation.py``.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector")
+    kinds: ClassVar[tuple[Kind, ...]] = ("image", "vector", "sequence")
     full_input = (1, 28, 28)
     full_outputs = 10
 
@@ -40,7 +41,7 @@ class MLP(Network):
         initialisation: str = "auto",
     ) -> None:
         super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=flatten(spec))
         width = spec.size
         for number, units in enumerate(hidden, start=1):
             layers |= _hidden_layer(number, width, units, activation, dropout, batch_norm)

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gradatim.core.spec import Kind, Spec, Task
 from gradatim.errors import UsageError, ValueRefusedError
+from gradatim.models.continuing import continue_tokens
 from gradatim.models.initialisation import fill
 from gradatim.models.network import Network
 
@@ -136,7 +137,6 @@ class Recurrent(Network):
         scores: Tensor = self.output(self.dropout(hidden))
         return scores, state
 
-    @torch.no_grad()
     def sample(
         self, start: Sequence[int], count: int, *, temperature: float = 1.0, seed: int = 0
     ) -> list[int]:
@@ -157,23 +157,8 @@ class Recurrent(Network):
         """
         if not self.every_step:
             raise UsageError("this model does not continue texts", given=type(self).__name__)
-        if not start or temperature < 0:
-            raise UsageError(
-                "sampling needs at least one token to start with and a temperature of at least 0"
-            )
-        was_training = self.training
-        self.eval()
         place = self.output.weight.device
-        generator = torch.Generator().manual_seed(seed)
-        state, added = None, list[int]()
-        tokens = torch.tensor([list(start)], device=place)
-        for _ in range(count):
-            scores, state = self.continue_from(tokens, state)
-            token = _draw(scores[0, -1].float().cpu(), temperature, generator)
-            added.append(token)
-            tokens = torch.tensor([[token]], device=place)
-        self.train(was_training)
-        return added
+        return continue_tokens(self, start, count, temperature=temperature, seed=seed, place=place)
 
     @property
     def _both_ways(self) -> bool:
@@ -213,10 +198,3 @@ def detach_state(state: State) -> State:
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return state.detach()
-
-
-def _draw(scores: Tensor, temperature: float, generator: torch.Generator) -> int:
-    if temperature == 0:
-        return int(scores.argmax())
-    probabilities = (scores / temperature).softmax(dim=0)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
