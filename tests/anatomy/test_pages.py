@@ -320,3 +320,14 @@ def test_torchinfos_convention(name, total):
     opinion = next(item for item in full(name).others if item.who.startswith("torchinfo"))
     assert opinion.closes
     assert opinion.value == total
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    # Totals that fvcore 0.1.5 itself answered for these networks.
+    [("resnet18", 1_819_065_856), ("vgg19", 19_632_087_552), ("resnet152", 11_558_835_200)],
+)
+def test_fvcores_convention(name, total):
+    opinion = next(item for item in full(name).others if item.who.startswith("fvcore"))
+    assert opinion.closes
+    assert opinion.value == total

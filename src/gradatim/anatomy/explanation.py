@@ -86,7 +86,7 @@ def explain(
         layers=layers,
         blocks=fold(layers, classes),
         totals=totals,
-        others=opinions(name, layers, totals),
+        others=opinions(name, layers, totals, training=found.training),
         unused_modules=tuple(found.unvisited),
         unused_parameters=tuple(n for n in found.parameters if n not in builder.used),
         shared=tuple((first, tuple(rest)) for first, rest in found.aliases.items()),

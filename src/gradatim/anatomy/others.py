@@ -5,6 +5,9 @@
 * torchinfo 1.8.0: parameters (biases and normalisation too) times the places of the output for
   modules with Conv in their name, parameters times the batch for all others; functions without a
   module, and products inside attention, are not seen.
+* fvcore 0.1.5: MACs under the name of FLOPs, and normalisation (two operations for each value of a
+  BatchNorm with fixed statistics, five otherwise) and adaptive average pooling (one for each value
+  read).
 * torchsummary: parameters once for each call, so shared modules count twice.
 * papers: quoted with their rounding.
 """
@@ -71,9 +74,14 @@ PAPERS: dict[str, tuple[Quotation, ...]] = {
 }
 
 
-def opinions(name: str, layers: Sequence[Layer], totals: Totals) -> tuple[Opinion, ...]:
+def opinions(
+    name: str, layers: Sequence[Layer], totals: Totals, *, training: bool = False
+) -> tuple[Opinion, ...]:
     """Return what others say about the layers of a network."""
-    found = [_counter(layers, totals), _torchinfo(layers, totals), _everything(layers, totals)]
+    found = [_counter(layers, totals), _torchinfo(layers, totals)]
+    if not any(layer.kind in ("attention", "recurrent") for layer in layers):
+        found.append(_fvcore(layers, totals, training))  # it has no rule for those two
+    found.append(_everything(layers, totals))
     summary = _torchsummary(layers, totals)
     if summary.value != summary.ours:
         found.append(summary)
@@ -157,6 +165,27 @@ def _torchinfo(layers: Sequence[Layer], totals: Totals) -> Opinion:
         totals.macs.value,
         differences,
         "parameters of modules, biases and normalisation included, times places or batch",
+    )
+
+
+def _fvcore(layers: Sequence[Layer], totals: Totals, training: bool) -> Opinion:
+    """Apply fvcore's rule: MACs, called FLOPs, with normalisation and adaptive pooling."""
+    parts: dict[str, int] = {}
+    for layer in layers:
+        values = math.prod(layer.output_shapes[0])
+        if layer.kind == "normalisation" and layer.parameters:
+            fixed = "batch_norm" in layer.function and not training
+            parts["normalisation"] = parts.get("normalisation", 0) + (2 if fixed else 5) * values
+        elif "adaptive_avg" in layer.function:
+            read = math.prod(layer.input_shapes[0])
+            parts["adaptive average pooling"] = parts.get("adaptive average pooling", 0) + read
+    return Opinion(
+        "fvcore 0.1.5",
+        "MACs",
+        totals.macs.value + sum(parts.values()),
+        totals.macs.value,
+        tuple(Difference(what, value) for what, value in parts.items()),
+        "MACs under the name of FLOPs, with normalisation and adaptive average pooling",
     )
 
 
