@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from gradatim import models
-from gradatim.anatomy.explain import explain
+from gradatim.anatomy.explanation import explain
 from gradatim.core.spec import Spec
 
 FACTS = json.loads((Path(__file__).parent / "networks.json").read_text())
