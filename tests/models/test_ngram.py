@@ -70,14 +70,11 @@ def test_probabilities_are_those_of_the_formula(order):
         for step in (0, 1, 3, 9):
             known = read[row, : step + 1].tolist()[-(order - 1) :] if order > 1 else []
             for token in (0, 2, 3, 7, VOCABULARY - 1):
-                expected = hand.probability(known, token)
-                assert float(log_shares[row, step, token].exp()) == pytest.approx(
-                    expected, rel=1e-4
-                )
+                found = float(log_shares[row, step, token].exp())
+                assert found == pytest.approx(hand.probability(known, token), rel=1e-4)
     assert facts["tokens"] == len(used)
-    assert facts["ngrams"] == len(
-        {tuple(used[i : i + order]) for i in range(len(used) - order + 1)}
-    )
+    different = {tuple(used[i : i + order]) for i in range(len(used) - order + 1)}
+    assert facts["ngrams"] == len(different)
 
 
 def test_a_text_in_pieces_is_the_text_in_one():

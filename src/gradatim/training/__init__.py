@@ -37,6 +37,7 @@ SCHEDULES: dict[str, str] = {
 METRICS: dict[str, str] = {
     "accuracy": "gradatim.training.metrics:Accuracy",
     "top5": "gradatim.training.metrics:TopFive",
+    "bits-per-character": "gradatim.training.metrics:BitsPerToken",
     "r2": "gradatim.training.metrics:R2",
     "mae": "gradatim.training.metrics:MeanAbsoluteError",
     "rmse": "gradatim.training.metrics:RootMeanSquaredError",

@@ -20,6 +20,7 @@ from gradatim.errors import UnknownNameError, UsageError, ValueRefusedError
 from gradatim.training import losses, machine, metrics
 from gradatim.training.averaging import Average
 from gradatim.training.best import Best
+from gradatim.training.carrying import carries
 from gradatim.training.checkpoint import Checkpoint
 from gradatim.training.defaults import Task, resolve
 from gradatim.training.evaluation import METRICS_OF, loss_without_training_terms, task_of
@@ -179,7 +180,8 @@ def assemble(request: Request, feed: Feed, task: Task, kept: Kept | None, stack:
     if not model.training:
         stack.callback(model.eval)
         model.train()
-    learner = Learner(model, _criterion(request, feed, place), recipe, place)
+    carry = carries(request.batches, model)
+    learner = Learner(model, _criterion(request, feed, place), recipe, place, carry=carry)
     plans = PlanFile(request.folder, read=request.resume)
     plan, pace = _plan(request, learner, feed, plans, kept)
     classes = task != "regression"

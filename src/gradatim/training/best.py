@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gradatim.core.measures import rank
 from gradatim.training.checkpoint import model_tensors
 
 
 class Best:
     """Keeps a copy of the best weights, parameters and buffers.
 
-    Better is a larger metric, or the same metric with a smaller loss.
+    Better is a better metric, or the same metric with a smaller loss.
 
     Args:
         metric: name of the validation metric that decides.
@@ -48,10 +49,13 @@ class Best:
         return True
 
     def _better(self, values: Mapping[str, float]) -> bool:
-        new = values[self.metric], -values["loss"]
+        new = rank(self.metric, values[self.metric]), -values["loss"]
         if not math.isfinite(new[0]):
             return False
-        return not self.values or new > (self.values[self.metric], -self.values["loss"])
+        return not self.values or new > (
+            rank(self.metric, self.values[self.metric]),
+            -self.values["loss"],
+        )
 
     def give(self, model: nn.Module) -> None:
         """Put the best weights, if there are any, into the model."""

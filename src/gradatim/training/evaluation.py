@@ -16,6 +16,7 @@ from gradatim.core.registry import resolve
 from gradatim.core.spec import Spec
 from gradatim.errors import UsageError
 from gradatim.training import LOSSES, clock, metrics
+from gradatim.training.carrying import Carrying, carries
 from gradatim.training.defaults import Task
 from gradatim.training.losses import Loss
 from gradatim.training.machine import Place, at_work
@@ -27,8 +28,10 @@ class Evaluation:
 
     Attributes:
         scores: ``N x K`` float32: probabilities of the K classes, or standardised values
-            (regression, K = 1).
-        targets: ``N``: class indices (int64) or standardised values (float32).
+            (regression, K = 1); for the task ``next-token`` the logarithm, in nats, of the
+            probability of each right token, ``N x steps``.
+        targets: ``N``: class indices (int64) or standardised values (float32); tokens
+            ``N x steps``.
         indices: ``N`` int64: which samples of the data set these are; counted where the batches
             do not say.
         loss: mean over the samples, without label smoothing and class weights.
@@ -46,7 +49,7 @@ class Evaluation:
 
 METRICS_OF: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy",),
-    "next-token": ("accuracy",),
+    "next-token": ("bits-per-character", "accuracy"),
     "regression": ("r2", "mae"),
 }
 
@@ -77,6 +80,7 @@ def evaluate(
         UsageError: there is no batch.
     """
     began = clock.now()
+    carry = carries(batches, model)
     batches = iter(batches)
     first = next(batches, None)
     if first is None:
@@ -86,15 +90,16 @@ def evaluate(
     place = Place.of(machine, model)
     task = task or (spec.task if spec is not None else task_of(place.bring(first)[1]))
     names = (*METRICS_OF[task], *(["rmse"] if task == "regression" else []))
-    if spec is not None and spec.outputs >= 10 and task != "regression":
+    if spec is not None and spec.outputs >= 10 and task == "classification":
         names = (*names, "top5")
     sums = metrics.Sums(metrics.build(names, unscale[1]), classes=task != "regression")
     criterion = loss_without_training_terms(loss, task)
     scores, targets, indices = [], [], []
     with at_work(place, machine.threads), place.settled(model):
-        for outputs, target, index in _outputs(model, place, _chain(first, batches)):
+        for outputs, target, index in _outputs(model, place, _chain(first, batches), carry):
             add(sums, criterion, outputs, target)
-            scores.append(as_answers(outputs, task).cpu())
+            answers = as_answers(outputs, task, target)
+            scores.append(answers.cpu())
             targets.append(target.cpu())
             if index is not None:
                 indices.append(torch.as_tensor(index).cpu())
@@ -120,7 +125,7 @@ def measure(
 ) -> dict[str, float] | None:
     """Return loss and metrics of one pass without keeping the outputs; None when stopped."""
     sums.clear()
-    for outputs, targets, _ in _outputs(model, place, batches):
+    for outputs, targets, _ in _outputs(model, place, batches, carries(batches, model)):
         add(sums, criterion, outputs, targets)
         if stopped():
             return None
@@ -147,8 +152,14 @@ def task_of(targets: Tensor) -> Task:
     return "regression" if targets.is_floating_point() else "classification"
 
 
-def as_answers(outputs: Tensor, task: Task) -> Tensor:
-    """Return what is shown to people: probabilities for scores of classes, values as they are."""
+def as_answers(outputs: Tensor, task: Task, targets: Tensor | None = None) -> Tensor:
+    """Return what is shown to people: probabilities for scores of classes, values as they are.
+
+    Of the next token: the log probability of the right one, since all of them together would take
+    the size of the vocabulary as much memory as the text.
+    """
+    if task == "next-token" and targets is not None:
+        return outputs.log_softmax(dim=-1).gather(-1, targets[..., None])[..., 0]
     if task != "regression":
         return outputs.softmax(dim=-1)
     return outputs[:, None] if outputs.ndim == 1 else outputs
@@ -167,14 +178,18 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _outputs(
-    model: nn.Module, place: Place, batches: Iterable[Any]
+    model: nn.Module, place: Place, batches: Iterable[Any], carry: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Yield float32 outputs, targets and indices (None where unknown) of every batch."""
+    """Yield float32 outputs, targets and indices (None where unknown) of every batch.
+
+    With ``carry`` each batch goes on where the last ended.
+    """
+    answer = Carrying(model) if carry else model
     with evaluation_mode(model):
         for batch in batches:
             inputs, targets = place.bring(batch)
             with torch.inference_mode(), place.autocast():
-                outputs = model(inputs).to(place.loss_dtype)
+                outputs = answer(inputs).to(place.loss_dtype)
             yield outputs, targets, batch[2] if len(batch) > 2 else None
 
 

@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from gradatim.core.recipe import Recipe
 from gradatim.errors import UsageError
 from gradatim.training import optimisers
+from gradatim.training.carrying import Carrying
 from gradatim.training.evaluation import evaluation_mode
 from gradatim.training.losses import Loss
 from gradatim.training.machine import Place
@@ -25,10 +26,23 @@ class Learner:
         criterion: the loss, as the mean over a batch.
         recipe: resolved.
         place: device, precision and layout.
+        carry: whether each batch goes on where the last ended.
+
+    Attributes:
+        carrying: the state handed on from batch to batch; None where none is.
     """
 
-    def __init__(self, model: nn.Module, criterion: Loss, recipe: Recipe, place: Place) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Loss,
+        recipe: Recipe,
+        place: Place,
+        *,
+        carry: bool = False,
+    ) -> None:
         self.model = model
+        self.carrying = Carrying(model) if carry else None
         self.criterion = criterion
         self.recipe = recipe
         self.place = place
@@ -43,7 +57,7 @@ class Learner:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self.place.autocast():
-            outputs = self.model(inputs)
+            outputs = self.model(inputs) if self.carrying is None else self.carrying(inputs)
         loss, outputs = self._loss(outputs, targets)
         objective = loss + self._l1 * self._penalty() if self._l1 else loss
         self.optimiser.zero_grad()
@@ -91,4 +105,5 @@ class Learner:
                 given=type(self.model).__name__,
                 next_step="give epochs instead of a budget",
             ) from error
-        return Learner(model, self.criterion, self.recipe, self.place)
+        carry = self.carrying is not None
+        return Learner(model, self.criterion, self.recipe, self.place, carry=carry)

@@ -62,6 +62,26 @@ class TopFive:
         return sums[0] / samples
 
 
+class BitsPerToken:
+    """Bits it takes to write the right token down: the mean of -log2 of its probability.
+
+    Two to this power is the perplexity: among so many equally likely tokens one could as well
+    have guessed. The smaller, the better.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        pass
+
+    def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the sum of -ln of the probability of the right token."""
+        chances = outputs.log_softmax(dim=-1).gather(-1, targets[..., None])
+        return -chances.sum(dim=(-2, -1))
+
+    def value(self, sums: Sequence[float], samples: int) -> float:
+        """Return the mean in bits."""
+        return sums[0] / samples / math.log(2)
+
+
 class R2:
     """Coefficient of determination: 1 - sum (y - f)^2 / sum (y - mean y)^2.
 

@@ -106,6 +106,8 @@ class Run:
         """Return what is left of the epoch under way."""
         if self.ended or self.state.position >= self.feed.steps:
             return iter(())
+        if self.learner.carrying is not None and self.state.position == 0:
+            self.learner.carrying.forget()
         return self.feed.epoch(self.state.epoch, self.state.position)
 
     def stepped(self, loss: Tensor, outputs: Tensor, targets: Tensor, rate: float) -> bool:
@@ -229,6 +231,8 @@ class Run:
             **_named("average.", self.average.tensors() if self.average else {}),
             **_named("best.", self.best.tensors),
         }
+        if self.learner.carrying is not None:
+            kept |= _named("carried.", self.learner.carrying.tensors())
         self._write(self.checkpoint, {"optimiser": plain}, kept)
         self._checkpointed = clock.now()
         self._cost = self._checkpointed - began
@@ -271,6 +275,9 @@ class Run:
         restore_optimiser(self.learner.optimiser, counters["optimiser"], tensors, "optimiser.")
         if self.average is not None:
             copy_into(self.average.tensors(), tensors, "average.")
+        if self.learner.carrying is not None:
+            like = next(self.learner.model.parameters())
+            self.learner.carrying.restore(tensors, "carried.", like)
         if any(name.startswith("best.") for name in tensors):
             self.best.tensors = {
                 name: value.clone() for name, value in model_tensors(self.learner.model).items()
