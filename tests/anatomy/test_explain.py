@@ -185,6 +185,16 @@ def test_transformers_and_their_fast_path(training):
     assert "scores 2 * 7 * 7 * 16 = 1,568" in attention[0].macs.derivation
 
 
+def test_the_shape_of_a_text_is_one_of_tokens():
+    network = nn.Sequential(nn.Embedding(11, 4), nn.LSTM(4, 3, batch_first=True))
+    anatomy = agrees(explain(network, (9,)))
+    assert anatomy.inputs == ((1, 9),)
+    assert any("indices of tokens" in note for note in anatomy.notes)
+    assert anatomy.totals.macs.value == 9 * 4 * 3 * (4 + 3)
+    with pytest.raises(UsageError, match="does not run on this input"):
+        explain(nn.Sequential(nn.Embedding(11, 4), nn.Linear(5, 2)), (9,))
+
+
 def test_products_of_tensors():
     class Products(nn.Module):
         def forward(self, x):

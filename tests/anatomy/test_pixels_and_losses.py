@@ -128,7 +128,7 @@ def test_losses_and_gradients_are_pytorchs(scores, data):
     loss = nn.functional.cross_entropy(x, torch.tensor([target]))
     loss.backward()
     found = losses.cross_entropy(scores, target)
-    assert found.value == pytest.approx(float(loss), abs=1e-9)
+    assert found.value == pytest.approx(loss.item(), abs=1e-9)
     assert found.gradient == pytest.approx(x.grad[0].tolist(), abs=1e-9)
 
 

@@ -55,7 +55,8 @@ def explain(
         witnesses: also measure the receptive fields on a one-channel copy (the other witnesses
             cost nothing and are always asked).
         name: of the network; when it is known, what its paper says is compared.
-        dtype: type of the input when a shape is given; that of the weights by default.
+        dtype: type of the input when a shape is given; by default that of the weights, or token
+            indices for a module that looks its input up in a table.
 
     Raises:
         UsageError: the module does not run on this input, or has lazy layers.
@@ -357,6 +358,10 @@ class _Builder:
         batch = {value.shape[0] for value in self.trace.inputs if len(value.shape) > 1}
         if len(batch) == 1 and (size := batch.pop()) > 1:
             notes.append(f"MACs and memory are for the whole batch of {size}")
+        if self.trace.tokens:
+            notes.append(
+                "the input is taken as indices of tokens, since it is looked up in a table"
+            )
         if any(value.source == "unknown" for value in self.trace.outputs):
             notes.append("a part of the model could not be heard, so that its calls are missing")
         if self.trace.unvisited:

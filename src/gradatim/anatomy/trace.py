@@ -131,6 +131,7 @@ class Trace:
     why_real: str
     training: bool
     known: dict[Value, Tensor]
+    tokens: bool = False
 
     def evaluate(self, value: Value) -> Tensor | None:
         """Return the content of a value that depends on no input, computed when it is asked for."""
@@ -753,27 +754,37 @@ def trace(module: nn.Module, inputs: Any, *, dtype: torch.dtype | None = None) -
             given=", ".join(lazy[:4]),
             next_step="run the model once on a real input, then explain it",
         )
-    try:
-        return _run(module, inputs, dtype, fake=True)
-    except UsageError:
-        raise
-    except Exception as error:
-        fake_error = error
-    here = [*module.parameters(), *module.buffers()]
-    if any(tensor.is_meta for tensor in [*here, *tensors(inputs)]):
-        try:  # some models take a way of their own when they see the meta device
-            return _run(module, inputs, dtype, fake=True, device=torch.device("meta"))
-        except Exception:
-            raise _does_not_run(fake_error, inputs) from fake_error
-    try:
-        found = _run(module, inputs, dtype, fake=False)
-    except UsageError:
-        raise
-    except Exception as error:
-        raise _does_not_run(error, inputs) from error
-    found.why_real = str(fake_error).strip().splitlines()[0] if str(fake_error).strip() else ""
-    found.why_real = found.why_real or type(fake_error).__name__
-    return found
+    failed: list[tuple[torch.dtype | None, Exception]] = []
+    for settings in _ways(module, inputs, dtype):
+        try:
+            found = _run(module, inputs, **settings)
+        except UsageError:
+            raise
+        except Exception as error:
+            failed.append((settings["dtype"], error))
+            continue
+        found.tokens = settings["dtype"] is not dtype
+        if not found.fake:
+            first = next(error for kind, error in failed if kind is settings["dtype"])
+            found.why_real = (str(first).strip() or type(first).__name__).splitlines()[0]
+        return found
+    # A table that was given no indices says little: what failed with indices is the reason.
+    looked_up = "indices" in str(failed[0][1])
+    kinds = [error for kind, error in failed if looked_up is (kind is not dtype)]
+    reason = kinds[-1] if kinds else failed[0][1]
+    raise _does_not_run(reason, inputs) from reason
+
+
+def _ways(module: nn.Module, inputs: Any, dtype: torch.dtype | None) -> list[dict[str, Any]]:
+    """Return how a module is run, in turn, until one works."""
+    given = [] if shape_of(inputs) is not None else list(tensors(inputs))
+    ways: list[dict[str, Any]] = [{"dtype": dtype, "fake": True}]
+    if dtype is None and not given and any(isinstance(m, nn.Embedding) for m in module.modules()):
+        ways.append({"dtype": torch.long, "fake": True})  # the shape may be one of tokens
+    if any(t.is_meta for t in [*module.parameters(), *module.buffers(), *given]):
+        # Some models take a way of their own when they see the meta device.
+        return ways + [{**way, "device": torch.device("meta")} for way in ways]
+    return ways + [{**way, "fake": False} for way in ways]
 
 
 def _does_not_run(error: Exception, inputs: Any) -> UsageError:
