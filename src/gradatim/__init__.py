@@ -24,6 +24,7 @@ _PLACES = {
     "audit": "gradatim.verbs",
     "cache": "gradatim.verbs",
     "evaluate": "gradatim.verbs",
+    "explain": "gradatim.verbs",
     "fit": "gradatim.verbs",
     "load": "gradatim.verbs",
     "names": "gradatim.verbs",
@@ -33,7 +34,7 @@ _PLACES = {
     "train": "gradatim.training",
 }
 
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604 - names are loaded lazily below
+__all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
     from gradatim.core.recipe import Recipe as Recipe
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from gradatim.verbs import audit as audit
     from gradatim.verbs import cache as cache
     from gradatim.verbs import evaluate as evaluate
+    from gradatim.verbs import explain as explain
     from gradatim.verbs import fit as fit
     from gradatim.verbs import load as load
     from gradatim.verbs import names as names

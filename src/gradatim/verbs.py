@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradatim.core.page import Page
     from gradatim.core.recipe import Recipe
     from gradatim.data.card import Card
+    from gradatim.experiments.explaining import Explained
     from gradatim.experiments.run import Run
     from gradatim.package import Model
 
@@ -144,6 +145,40 @@ def predict(run: Place, *inputs: Place, talk: Talk = SILENCE) -> list[dict[str, 
     from gradatim.experiments.prediction import predict_inputs
 
     return predict_inputs(Path(run), [Path(item) for item in inputs], talk)
+
+
+def explain(
+    model: Place,
+    *,
+    input: str | None = None,
+    sample: str | None = None,
+    settings: Settings = (),
+    talk: Talk = SILENCE,
+) -> Explained:
+    """Explain a network: every size, parameter, operation and receptive field, with its arithmetic.
+
+    Args:
+        model: a name (``resnet18``), a run folder, ``torchvision:NAME``, ``timm:NAME``, or
+            ``package.module:factory``.
+        input: shape of one input, such as ``3x224x224``.
+        sample: for a run: an image file, or the number of a test sample, to be opened up.
+        settings: options of the model, as ``model.width=32`` or ``width=32``.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        The anatomy: ``facts`` (plain values) and ``page``.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        UsageError: the model does not run on this input.
+    """
+    from gradatim.core.recipe import Recipe, parse_settings
+    from gradatim.experiments.explaining import explain as explained
+
+    given = settings if isinstance(settings, Mapping) else parse_settings(settings)
+    keys = {f"model.{key.removeprefix('model.')}": value for key, value in given.items()}
+    options = Recipe().with_values(keys).model.options
+    return explained(str(model), input, _text(sample), options, talk)
 
 
 def load(run: Place) -> Model:

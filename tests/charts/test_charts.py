@@ -102,6 +102,7 @@ FACTS = {
     "loss": (record(),),
     "metric": (record(),),
     "predicted": ([1.0, 2.0, 3.0], [1.5, 2.0, 2.0], "price", "€"),
+    "through-time": ("Gates", {"input": [0.1, 0.2], "forget": [0.9, 0.8]}, "mean", True),
 }
 
 

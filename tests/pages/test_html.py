@@ -1,5 +1,7 @@
 """The HTML of a page: whole in one file, safe, well formed, readable by everyone."""
 
+import base64
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -246,3 +248,20 @@ def test_every_colour_of_charts_is_mapped(pages):
     used = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6})"', html.replace(style, "")))
     mapped = set(re.findall(r'\[(?:fill|stroke)="(#[0-9a-f]{6})"\]', style))
     assert used and used <= mapped
+
+
+def test_only_the_scripts_of_fragments_may_run():
+    script = "document.title = 'ran';"
+    fragment = blocks.Fragment("<p id='f'>here</p>", "elsewhere", script)
+    html = to_html(Page("Controls", [fragment, blocks.Fold("more", [fragment])]))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in html
+    assert html.count(f"<script>{script}</script>") == 1
+    assert "script-src" not in to_html(Page("Plain", [blocks.Text("here")]))
+
+
+def test_formulas_are_mathml_and_words_are_not():
+    lines = [("size", "(7 - 3)/2 + 1 = 3"), ("why", "<b>not a formula</b>")]
+    html = to_html(Page("Sums", [blocks.Arithmetic(lines)]))
+    assert "<mfrac>" in html
+    assert "&lt;b&gt;not a formula&lt;/b&gt;" in html

@@ -20,6 +20,7 @@ CHARTS = {
     "loss": "gradatim.charts.loss:chart",
     "metric": "gradatim.charts.metric:chart",
     "predicted": "gradatim.charts.predicted:chart",
+    "through-time": "gradatim.charts.through_time:chart",
 }
 
 

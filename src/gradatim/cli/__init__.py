@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "resume": "Go on with a run that was stopped or killed.",
     "evaluate": "Measure a run on its test part or on another source.",
     "predict": "Say what images or rows are, with probabilities.",
+    "explain": "Show every size, parameter and operation of a network with its arithmetic.",
     "report": "Write the report of one run, or of several side by side.",
     "names": "List what can be named: models, sources, losses, recipe keys, ...",
     "cache": "Show or clear the decoded images and downloads kept on this machine.",
@@ -79,6 +80,9 @@ def verbs() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; every error a user can cause ends in a message and exit code 2."""
+    # PyTorch's threads would otherwise wait for each other by spinning: beside another busy
+    # program that makes a step ten times slower, and saves nothing measurable on an idle machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = verbs.main(args=arguments, prog_name="gradatim", standalone_mode=False)
     except GradatimError as error:

@@ -103,6 +103,20 @@ class Arithmetic:
 
 
 @dataclass(frozen=True)
+class Fragment:
+    """HTML made by a room of the house, where no other block will do: controls, for example.
+
+    ``markup`` is put into a page as it is, so it must have escaped every text in it; ``script``
+    runs once for all fragments that have the same. Elsewhere than in HTML the ``alternative`` is
+    shown.
+    """
+
+    markup: str
+    alternative: str
+    script: str = ""
+
+
+@dataclass(frozen=True)
 class Code:
     """Text to be copied: a command, a recipe."""
 
@@ -120,7 +134,18 @@ class Fold:
 
 
 Block = (
-    Verdict | Heading | Text | Facts | Table | Chart | Picture | Gallery | Arithmetic | Code | Fold
+    Verdict
+    | Heading
+    | Text
+    | Facts
+    | Table
+    | Chart
+    | Picture
+    | Gallery
+    | Arithmetic
+    | Fragment
+    | Code
+    | Fold
 )
 
 

@@ -22,6 +22,11 @@ RUNGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("image", "regression"): ("majority", "knn", "linear", "mlp", "lenet", "resnet18"),
     ("vector", "classification"): ("majority", "knn", "linear", "mlp"),
     ("vector", "regression"): ("majority", "knn", "linear", "mlp"),
+    ("sequence", "classification"): ("majority", "knn", "linear", "rnn", "gru", "lstm"),
+    ("sequence", "regression"): ("majority", "knn", "linear", "rnn", "gru", "lstm"),
+    ("text", "classification"): ("majority", "bag", "rnn", "gru", "lstm"),
+    ("text", "regression"): ("majority", "bag", "rnn", "gru", "lstm"),
+    ("text", "next-token"): ("majority", "ngram", "rnn", "gru", "lstm"),
 }
 
 ADAM = {"optimiser": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}

@@ -21,6 +21,9 @@ from gradatim.experiments import folder as folders
 from gradatim.experiments.fitting import Fitted
 from gradatim.experiments.measure import Measured
 
+EXCERPT = 120  # characters of a text that are shown
+PROMPT, CONTINUED = 60, 400  # characters a model of the next one is given, and adds
+TEMPERATURES = (0.5, 1.0)
 WORST = 24  # most wrong samples that are kept with their pictures
 GRID = 80  # points along each axis of a decision boundary
 REPORT_SECONDS = 3.0  # writing the report
@@ -42,7 +45,10 @@ def measure_and_keep(
         parts["test"] = fitting.measure_on(prepared, fitted.recipe, fitted.model, "test")
         test = test_event(prepared, parts["test"])
         record.write("test", **test)
-        record.write("wrong", samples=_wrong(place, prepared, parts["test"]))
+        if prepared.spec.task != "next-token":
+            record.write("wrong", samples=_wrong(place, prepared, parts["test"]))
+    if prepared.spec.task == "next-token":
+        _write_continuation(prepared, _packaged(prepared, fitted), record)
     _write_predictions(place, parts)
     if prepared.spec.kind == "vector" and prepared.spec.shape == (2,) and prepared.spec.classes:
         _write_boundary(place, prepared, fitted)
@@ -74,6 +80,10 @@ def test_event(prepared: Prepared, result: Measured) -> dict[str, Any]:
     """Return the fields of the ``test`` event: the metric with its interval, and all around it."""
     evaluation, spec, in_unit = result.evaluation, prepared.spec, prepared.preprocessing.in_unit
     common = {"loss": evaluation.loss, "prediction_seconds": result.seconds}
+    if spec.task == "next-token":
+        report_of_text = stats.language_report(evaluation.scores)
+        baseline = _bits_without_context(prepared, evaluation.targets)
+        return {**report_of_text.to_event(), **common, "baseline": baseline}
     if spec.task == "regression":
         truth = in_unit(evaluation.targets.astype(np.float64))
         answers = in_unit(evaluation.scores[:, 0].astype(np.float64))
@@ -91,6 +101,16 @@ def test_event(prepared: Prepared, result: Measured) -> dict[str, Any]:
     }
 
 
+def _bits_without_context(prepared: Prepared, tokens: np.ndarray) -> float:
+    """Return the bits a token takes when each is given its share of the run's training part.
+
+    Where there is none (a model measured on another text), the share in the text itself.
+    """
+    learnt = prepared.targets[prepared.split.train] if len(prepared.split.train) else tokens
+    counts = np.bincount(learnt.ravel(), minlength=prepared.spec.vocabulary).clip(min=0.5)
+    return float(-np.log2(counts / counts.sum())[tokens].mean())
+
+
 def _wrong(place: Path, prepared: Prepared, result: Measured) -> list[dict[str, Any]]:
     """Return the most wrong samples, most wrong first; pictures of images are written."""
     evaluation, spec = result.evaluation, prepared.spec
@@ -106,7 +126,7 @@ def _wrong(place: Path, prepared: Prepared, result: Measured) -> list[dict[str, 
         name = f"wrong/{number:03d}.png" if spec.kind == "image" else None
         if name is not None:
             write_bytes(place / name, png(prepared.inputs[index]))
-        sample: dict[str, Any] = {"name": prepared.names[index], "picture": name}
+        sample: dict[str, Any] = {"name": _told(prepared, index), "picture": name}
         if regression:
             in_unit = prepared.preprocessing.in_unit
             sample["true"] = float(in_unit(evaluation.targets[row]))
@@ -120,6 +140,26 @@ def _wrong(place: Path, prepared: Prepared, result: Measured) -> list[dict[str, 
             ]
         found.append(sample)
     return found
+
+
+def _told(prepared: Prepared, index: int) -> str:
+    """Return the name of a sample; of a text, with how it begins."""
+    vocabulary, name = prepared.preprocessing.vocabulary, prepared.names[index]
+    if vocabulary is None:
+        return name
+    text = vocabulary.decode(prepared.inputs[index])
+    return f"{name}: {text[:EXCERPT]}" + ("…" if len(text) > EXCERPT else "")
+
+
+def _write_continuation(prepared: Prepared, model: package.Model, record: RecordWriter) -> None:
+    """Write how the model continues the beginning of the test part."""
+    vocabulary = prepared.preprocessing.vocabulary
+    assert vocabulary is not None
+    part = prepared.split.test if len(prepared.split.test) else prepared.split.validation
+    start = vocabulary.decode(prepared.inputs[part[0]][:PROMPT])
+    for temperature in TEMPERATURES:
+        text = model.continue_text(start, CONTINUED, temperature=temperature)
+        record.write("continuation", prompt=start, text=text, temperature=temperature, seed=0)
 
 
 def png(pixels_HWC: np.ndarray) -> bytes:
@@ -146,9 +186,7 @@ def _write_boundary(place: Path, prepared: Prepared, fitted: Fitted) -> None:
     low, high = points.min(0) - margin, points.max(0) + margin
     x, y = (low[axis] + (np.arange(GRID) + 0.5) * (high - low)[axis] / GRID for axis in (0, 1))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    scores = package.Model(
-        fitted.model, fitted.name, prepared.spec, prepared.preprocessing, {}
-    ).predict_scores(grid)
+    scores = _packaged(prepared, fitted).predict_scores(grid)
     write_json(
         place / "boundary.json",
         {
@@ -164,6 +202,10 @@ def _write_boundary(place: Path, prepared: Prepared, fitted: Fitted) -> None:
             ],
         },
     )
+
+
+def _packaged(prepared: Prepared, fitted: Fitted) -> package.Model:
+    return package.Model(fitted.model, fitted.name, prepared.spec, prepared.preprocessing, {})
 
 
 def _facts(prepared: Prepared, fitted: Fitted, test: dict[str, Any] | None) -> dict[str, Any]:

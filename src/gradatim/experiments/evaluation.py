@@ -26,9 +26,9 @@ def evaluate_run(
             "this run has no model yet", given=place, next_step=f"gradatim resume {place}"
         )
     model = package.load(place)
-    recipe = _recipe_of_model(place)
+    recipe = recipe_of_model(place)
     if source is None:
-        prepared = _own_data(place, recipe, talk)
+        prepared = own_data(place, talk)
     else:
         prepared = _other_data(model, recipe, source, target, data_dir, talk)
     if not len(prepared.split.test):
@@ -46,7 +46,7 @@ def evaluate_run(
     }
 
 
-def _recipe_of_model(place: Path) -> Recipe:
+def recipe_of_model(place: Path) -> Recipe:
     """Return the recipe of the model that is kept: of the winner of a ladder, or the run's own."""
     winner = folders.read_record(place).last("winner")
     if winner is None:
@@ -55,7 +55,8 @@ def _recipe_of_model(place: Path) -> Recipe:
     return folders.read_recipe(rung)
 
 
-def _own_data(place: Path, recipe: Recipe, talk: Talk) -> Prepared:
+def own_data(place: Path, talk: Talk) -> Prepared:
+    """Return the data of a run, in the parts it was fitted with."""
     split = Split.from_dict(json.loads((place / folders.SPLIT).read_text(encoding="utf-8")))
     prepared, _ = prepare(folders.read_recipe(place), talk=talk, split=split)
     return prepared

@@ -25,12 +25,14 @@ from gradatim.data.augment import Augmentation
 from gradatim.data.batches import Batches
 from gradatim.data.dataset import Part, Prepared
 from gradatim.data.split import limited
+from gradatim.data.streams import Streams
 from gradatim.experiments import defaults
 from gradatim.experiments import folder as folders
 from gradatim.experiments.measure import Measured, measured
 from gradatim.training import machine
 
 EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
+EVALUATION_STREAMS = 32  # of one text; each begins without a memory of what was before
 TRIED_STEPS = 3  # training steps by which a deep net is timed
 TRIED = 64  # validation samples by which the comparison with all neighbours is timed
 LEAST_NEIGHBOURS = 1000  # training samples that nearest neighbours keep however small the budget
@@ -106,8 +108,10 @@ def build(prepared: Prepared, recipe: Recipe) -> nn.Module:
         return models.build(str(recipe.model.name), prepared.spec, recipe.model.options)
 
 
-def batches(prepared: Prepared, recipe: Recipe, part: Part | np.ndarray) -> Batches:
+def batches(prepared: Prepared, recipe: Recipe, part: Part | np.ndarray) -> Batches | Streams:
     """Return the batches of a part in order and unchanged, for measuring."""
+    if prepared.spec.task == "next-token":
+        return Streams(prepared, part, batch_size=EVALUATION_STREAMS)
     return Batches(
         prepared,
         part,
@@ -168,7 +172,9 @@ def _descend(
     )
 
 
-def _training_batches(prepared: Prepared, recipe: Recipe) -> Batches:
+def _training_batches(prepared: Prepared, recipe: Recipe) -> Batches | Streams:
+    if prepared.spec.task == "next-token":
+        return Streams(prepared, "train", batch_size=int(recipe.data.batch_size or 32))
     return Batches(
         prepared,
         "train",
@@ -250,10 +256,11 @@ def _neighbours_that_fit(
     return recipe.with_values({"data.limit": kept}, reason)
 
 
-def seconds_per_step(prepared: Prepared, recipe: Recipe, enough: float) -> float:
+def seconds_per_step(prepared: Prepared, recipe: Recipe, enough: float, patience: float) -> float:
     """Return the time of one training step of the recipe's model, tried on a throw-away copy.
 
-    Trying ends as soon as one step, the first and slowest left out, took less than ``enough``.
+    Trying ends as soon as one step, the first and slowest left out, took less than ``enough``, or
+    all together took longer than ``patience``, in seconds.
     """
     recipe = settle(prepared, recipe)
     model = build(prepared, recipe)
@@ -269,7 +276,7 @@ def seconds_per_step(prepared: Prepared, recipe: Recipe, enough: float) -> float
                 loss = model(inputs).float().square().mean()
             loss.backward()
             times.append(time.monotonic() - began)
-            if times[1:] and times[-1] <= enough:
+            if (times[1:] and times[-1] <= enough) or sum(times) > patience:
                 break
     return min(times)
 
@@ -280,11 +287,11 @@ def _count(model: nn.Module) -> int:
 
 
 def class_counts(prepared: Prepared) -> list[int] | None:
-    """Return the training samples of each class; None for a regression."""
+    """Return the training samples of each class, or token; None for a regression."""
     if prepared.spec.task == "regression":
         return None
     targets = prepared.targets[prepared.split.train]
-    counts: list[int] = np.bincount(targets, minlength=len(prepared.spec.classes)).tolist()
+    counts: list[int] = np.bincount(targets.ravel(), minlength=prepared.spec.outputs).tolist()
     return counts
 
 

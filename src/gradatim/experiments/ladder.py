@@ -27,7 +27,9 @@ from gradatim.stats import Interval
 
 CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the promise
 SHARES = {"knn": 1.5, "linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the cheap rungs divide it
+SHARES |= {"bag": 1.0, "ngram": 0.5, "rnn": 2.0, "gru": 2.5}
 WIDTHS = (64, 32, 16)  # of the residual net's first stage
+PATIENCE = 0.02  # of what is left, for timing one width
 LEAST_EPOCHS = 5.0  # seen fewer times, a wide net does worse than a narrower one
 
 
@@ -132,7 +134,8 @@ def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe
     for width in WIDTHS:
         tried = recipe.with_values({"model.width": width})
         steps = len(prepared.split.train) / (fitting.settle(prepared, tried).data.batch_size or 1)
-        step = fitting.seconds_per_step(prepared, tried, enough=seconds / steps / LEAST_EPOCHS)
+        enough = seconds / steps / LEAST_EPOCHS
+        step = fitting.seconds_per_step(prepared, tried, enough, PATIENCE * seconds)
         epochs = seconds / step / steps
         if epochs >= LEAST_EPOCHS or width == WIDTHS[-1]:
             break
@@ -142,13 +145,14 @@ def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe
 
 def _best(rungs: Sequence[Rung]) -> tuple[Rung, str]:
     """Return the rung that does best on the validation samples, the earliest of equals, and why."""
-    best = max(rungs, key=lambda rung: (rung.measured.value.value, -rung.number))
+    best = max(rungs, key=lambda rung: (rung.measured.rank, -rung.number))
     metric = best.measured.metric
-    said = f"the highest validation {metric}, {best.measured.value.text()}"
+    most = "fewest" if metric == "bits-per-character" else "highest"
+    said = f"the {most} validation {metric.replace('-', ' ')}, {best.measured.value.text()}"
     others = [rung for rung in rungs if rung is not best]
     if not others:
         return best, said
-    second = max(others, key=lambda rung: rung.measured.value.value)
+    second = max(others, key=lambda rung: rung.measured.rank)
     gain = bought(second.measured, best.measured)
     if gain.low > 0:
         return best, f"{said}; ahead of {second.fitted.name} beyond the noise of the samples"

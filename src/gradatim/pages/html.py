@@ -1,8 +1,12 @@
-"""Page -> one HTML file that opens offline: style, charts and pictures are inside; no script."""
+"""Page -> one HTML file that opens offline: style, charts and pictures are inside.
+
+There is no script, but for the controls that a ``Fragment`` brings.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +14,21 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from gradatim.anatomy import mathml
 from gradatim.charts import theme
-from gradatim.core.page import Block, Chart, Heading, Page, Picture, Table, Verdict
+from gradatim.core.page import (
+    Block,
+    Chart,
+    Fold,
+    Fragment,
+    Heading,
+    Page,
+    Picture,
+    Table,
+    Verdict,
+)
 from gradatim.pages import cells, svg
 
 CONTENTS_FROM = 4
@@ -25,7 +40,8 @@ REDRAWN_UP_TO = 200_000
 def to_html(page: Page) -> str:
     """Return the page as one self-contained HTML file.
 
-    It loads nothing from anywhere, runs no script, and says so in its content security policy.
+    It loads nothing from anywhere, runs no script but those of its fragments, and says so in its
+    content security policy.
     """
     view = _View(page)
     return _templates().get_template("page.html.j2").render(page=page, view=view)
@@ -58,6 +74,7 @@ class _View:
     """What the template asks about a page: sections, addresses, drawings."""
 
     def __init__(self, page: Page) -> None:
+        self.page = page
         self.anchors: set[str] = {"content", "title"}
         self.drawn = 0
         self.verdict = _first_verdict(page.blocks)
@@ -91,6 +108,29 @@ class _View:
             name, number = f"{base}-{number}", number + 1
         self.anchors.add(name)
         return name
+
+    @property
+    def scripts(self) -> list[Markup]:
+        """The scripts of the page's fragments, each once."""
+        found = dict.fromkeys(item.script for item in _fragments(self.page.blocks) if item.script)
+        return [Markup(script) for script in found]
+
+    @property
+    def script_sources(self) -> Markup:
+        """What the content security policy allows to run: these very scripts, by their digest."""
+        digests = (hashlib.sha256(script.encode()).digest() for script in self.scripts)
+        sources = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+        return Markup(f" script-src {sources};") if sources else Markup("")
+
+    def fragment(self, block: Fragment) -> Markup:
+        """Return the fragment's markup, which its maker has escaped."""
+        return Markup(block.markup)
+
+    def formula(self, text: str) -> Markup:
+        """Return a derivation with its formulas as MathML, or as text where it holds none."""
+        shown = cells.visible(text)
+        drawn = mathml.to_mathml(shown)
+        return Markup(drawn) if "<math" in drawn else escape(cells.formula(shown))
 
     def kind(self, block: Block) -> str:
         """Return the block's name in the templates."""
@@ -143,3 +183,11 @@ def _first_verdict(blocks: Sequence[Block]) -> Verdict | None:
     """Return the verdict that opens the page; it stands in the page's head."""
     first = blocks[0] if blocks else None
     return first if isinstance(first, Verdict) else None
+
+
+def _fragments(blocks: Sequence[Block]) -> Iterator[Fragment]:
+    for block in blocks:
+        if isinstance(block, Fragment):
+            yield block
+        elif isinstance(block, Fold):
+            yield from _fragments(block.blocks)

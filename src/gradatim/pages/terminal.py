@@ -13,6 +13,7 @@ from gradatim.core.page import (
     Code,
     Facts,
     Fold,
+    Fragment,
     Gallery,
     Heading,
     Level,
@@ -251,6 +252,11 @@ def _arithmetic(block: Arithmetic, width: int) -> list[RenderableType]:
     if block.caption:
         head.append(_words(block.caption, "italic"))
     return [*head, _pairs([(what, cells.formula(formula)) for what, formula in block.lines])]
+
+
+@render.register(Fragment)
+def _fragment(block: Fragment, width: int) -> list[RenderableType]:
+    return [_words(block.alternative)]
 
 
 @render.register(Code)
