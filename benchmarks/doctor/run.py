@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "faults"))
 
 from cases import CASES, Case  # noqa: E402
 from controls import CONTROLS, Control  # noqa: E402
-from harness import localised, watched, write  # noqa: E402
+from harness import localised, stumbled, watched, write  # noqa: E402
 
 from gradatim.treatments import TREATMENTS  # noqa: E402
 
@@ -45,7 +45,7 @@ def one(item: Case | Control, seed: int, probe: bool) -> dict[str, object]:
         row: dict[str, object] = {
             "id": item.id, "seed": seed, "probe": probe, "exit": result.exit,
             "alarms": result.alarms, "notes": result.notes, "wants": sorted(result.verdict.wants),
-            "trials": sorted(result.trials), "seconds": round(time.time() - began, 1),
+            "trials": sorted(result.trials), "stumbled": stumbled(result.verdict), "seconds": round(time.time() - began, 1),
             "overhead": result.verdict.overhead, "lost": result.record.events[-1].get("lost"),
             "place": primary and [primary.where.module, primary.where.parameter, primary.where.line],
         }  # fmt: skip
@@ -75,9 +75,25 @@ def report(rows: list[dict[str, object]]) -> None:
         print(f"-- {part}")
         if faults:
             print("  " + proportion("detected (any alarm)", [bool(r["alarms"]) for r in faults]))
-            print("  " + proportion("top-1", [bool(set(r["alarms"][:1]) & set(r["accept"])) for r in faults]))  # type: ignore[index,call-overload]
-            print("  " + proportion("top-3", [bool(set(r["alarms"][:3]) & set(r["accept"])) for r in faults]))  # type: ignore[index,call-overload]
-            print("  " + proportion("localised, of those with a place", [bool(r["localised"]) for r in faults if r["localised"] is not None]))
+            print(
+                "  "
+                + proportion(
+                    "top-1", [bool(set(r["alarms"][:1]) & set(r["accept"])) for r in faults]
+                )
+            )  # type: ignore[index,call-overload]
+            print(
+                "  "
+                + proportion(
+                    "top-3", [bool(set(r["alarms"][:3]) & set(r["accept"])) for r in faults]
+                )
+            )  # type: ignore[index,call-overload]
+            print(
+                "  "
+                + proportion(
+                    "localised, of those with a place",
+                    [bool(r["localised"]) for r in faults if r["localised"] is not None],
+                )
+            )
         if controls:
             print("  " + proportion("false alarms per run", [bool(r["alarms"]) for r in controls]))
             names = sorted({str(r["id"]) for r in controls})
@@ -103,8 +119,15 @@ def main() -> None:
         for seed in range(given.seeds):
             row = one(item, seed, given.probe)
             rows.append(row)
-            good = "" if "accept" not in row else ("ok " if set(row["alarms"][:1]) & set(item.accept) else "-- ")
-            print(f"{item.id} {good}{row['alarms']} notes {row['notes']} wants {row['wants']} {row['seconds']} s {row['lost'] or ''}", flush=True)
+            good = (
+                ""
+                if "accept" not in row
+                else ("ok " if set(row["alarms"][:1]) & set(item.accept) else "-- ")
+            )
+            print(
+                f"{item.id} {good}{row['alarms']} notes {row['notes']} wants {row['wants']} {row['seconds']} s {row['lost'] or ''}{row['stumbled'] or ''}",
+                flush=True,
+            )
             if given.out:
                 with open(given.out, "a") as file:
                     file.write(json.dumps(row) + "\n")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cases import CASES, patched
+from cases import CASES, PROGRAMS, patched
 
 
 @dataclass(frozen=True)
 class Control:
-    """One healthy program; ``trap`` says which published rule it must not trip."""
+    """One healthy program, perhaps with another optimiser."""
 
     id: str
     twin: str
     patch: tuple[tuple[str, str], ...] = ()
-    trap: str = ""
 
     def source(self) -> str:
         return patched(self.twin, self.patch)
 
 
+# Healthy but odd: each says in its first line what is odd about it.
+TRAPS = sorted(path.stem for path in PROGRAMS.glob("trap_*.py"))
 TWINS = sorted({case.twin for case in CASES})
 
 # The same programs with another optimiser, at a rate that suits it.
@@ -53,3 +54,4 @@ OTHERS = {
 
 CONTROLS = [Control(f"H-{twin}", twin) for twin in TWINS]
 CONTROLS += [Control(f"H2-{twin}", twin, (patch,)) for twin, patch in OTHERS.items()]
+CONTROLS += [Control(f"HT-{trap}", trap) for trap in TRAPS]

@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradatim.core.record import Record
-from gradatim.doctor.diagnosis import Verdict, diagnose
+from gradatim.doctor.diagnosis import FAILED, Verdict, diagnose
 from gradatim.probes.parent import Script
+
+
+def stumbled(verdict: Verdict) -> list[str]:
+    """Return rules that could not read the Record: a fault of theirs, not of the program."""
+    return [f"{name}: {why}" for name, why in verdict.not_seen.items() if why.startswith(FAILED)]
 
 
 @dataclass

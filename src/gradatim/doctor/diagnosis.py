@@ -11,10 +11,11 @@ from gradatim.core.record import Record
 from gradatim.core.registry import resolve
 from gradatim.doctor.causes import ORDER, explains
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.rule import NotSeen, Rule, Want
+from gradatim.doctor.rule import Answer, NotSeen, Rule, Want
 from gradatim.doctor.table import RULES
 
 SCHEMA = 1
+FAILED = "the rule could not read this Record"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def diagnose(
     wants: dict[str, list[str]] = {}
     for name in rules:
         rule: Rule = resolve(rules, name, "fault")
-        answer = rule.answer(facts)
+        answer = _asked(rule, facts)
         if isinstance(answer, NotSeen):
             not_seen[name] = answer.reason
         elif isinstance(answer, Want):
@@ -112,6 +113,14 @@ def diagnose(
         "sick" if sick else "healthy" if trained else "unknown"
     )
     return Verdict(verdict, alarms + notes, not_seen, wants, code, overhead)
+
+
+def _asked(rule: Rule, facts: Facts) -> Answer:
+    """Return a rule's answer; one that stumbles over a Record says so and stops no other."""
+    try:
+        return rule.answer(facts)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return NotSeen(f"{FAILED}: {type(error).__name__}: {error}")
 
 
 def _overhead(facts: Facts) -> float | None:

@@ -257,7 +257,11 @@ class Facts:
     @cached_property
     def training_accuracy(self) -> float | None:
         """Accuracy over the training batches looked at in the last quarter of the run."""
-        late = [c for c in self.criteria if c.get("right") and c["step"] > 0.75 * self.steps]
+        late = [
+            c
+            for c in self.criteria
+            if c.get("right") and c.get("labels") and c["step"] > 0.75 * self.steps
+        ]
         total = sum(sum(c["labels"]) for c in late)
         return sum(sum(c["right"]) for c in late) / total if total else None
 

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from gradatim.core.finding import Evidence
-from gradatim.doctor.facts import Facts
+from gradatim.doctor.facts import Facts, added
 
 MARGIN = 0.9
 """Share of the baseline that a run must get below."""
@@ -105,12 +105,17 @@ def _predicts_well(facts: Facts, base: float) -> bool:
 
 def generalises_badly(facts: Facts) -> Evidence | None:
     """Return the last evaluation's loss when it is worse than ignoring the input."""
-    if not facts.evaluated or not facts.baseline or not facts.finished:
+    if not facts.finished:
         return None
-    last = facts.evaluated[-1][1]
-    if math.isfinite(last) and last <= facts.baseline:
-        return None
-    return Evidence("evaluation loss", last, (0.0, facts.baseline))
+    base = facts.baseline
+    if facts.evaluated and base and not facts.evaluated[-1][1] <= base:
+        return Evidence("evaluation loss", facts.evaluated[-1][1], (0.0, base))
+    counts = added(counts for _, counts in facts.labels)
+    if facts.accuracies and sum(counts):
+        accuracy, commonest = facts.accuracies[-1][1], max(counts) / sum(counts)
+        if accuracy < commonest + 0.02 and commonest < 0.6:
+            return Evidence("evaluation accuracy", accuracy, (commonest + 0.02, 1.0))
+    return None
 
 
 def _nats(facts: Facts) -> bool:

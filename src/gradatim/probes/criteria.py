@@ -162,7 +162,8 @@ def hand_written(graph: Graph, nodes: list[Node]) -> Numbers | None:
         labels = _picked(picked)
         if labels is not None:
             result = logs.saved("result")
-            classes = logs.shape[-1] if logs.shape and len(logs.shape) == 2 else 0
+            shape = picked.inputs[0].shape if picked is not None and picked.inputs else None
+            classes = shape[-1] if shape and len(shape) == 2 else 0
             numbers["target"] = summary(labels)
             if classes:
                 numbers["classes"] = classes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -61,6 +62,21 @@ class Owner:
         ]
 
 
+def _has_equal_rows(item: Tensor) -> bool:
+    return item.dim() >= 2 and item.numel() <= SMALL and equal_rows(item)
+
+
+@dataclass
+class _Before:
+    """What a step finds: weights that have gradients, their copies, and the gradients' sizes."""
+
+    weights: list[Tensor]
+    copies: list[Tensor]
+    gradients: list[float]
+    equal: list[bool]
+    missing: list[Tensor] = field(default_factory=list)
+
+
 class Updates:
     """What is known of all optimisers."""
 
@@ -68,7 +84,7 @@ class Updates:
         self.structure = structure
         self.owners: dict[int, Owner] = {}
         self._count = 0
-        self._before: tuple[list[str], list[Tensor], list[Tensor], Numbers] | None = None
+        self._before: _Before | None = None
 
     def owner(self, optimiser: torch.optim.Optimizer) -> Owner:
         """Return what is known of an optimiser."""
@@ -133,59 +149,58 @@ class Updates:
 
     def step_begins(self, owner: Owner) -> None:
         """Measure gradients and keep a copy of the weights."""
-        names, weights, gradients, missing = [], [], [], []
-        copied = 0
+        found = _Before([], [], [], [])
         parameters = owner.parameters()
         stride = -(-len(parameters) // MOST_PARAMETERS) or 1
+        copied = 0
         for item in parameters[::stride]:
-            name = self.structure.parameters.get(id(item), "?")
             if item.grad is None:
                 if item.requires_grad:
-                    missing.append(name)
+                    found.missing.append(item)
                 continue
             if item.grad.is_sparse or not item.is_floating_point() or item.numel() == 0:
                 continue
             copied += item.numel()
             if copied > MOST_COPIED:
                 break
-            names.append(name)
-            weights.append(item)
-            gradients.append(item.grad)
-        numbers: Numbers = {"missing": missing}
-        numbers["gradients"] = numbers_of(gradients)
-        numbers["equal_gradients"] = [
-            name
-            for name, item in zip(names, gradients, strict=True)
-            if item.dim() >= 2 and item.numel() <= SMALL and equal_rows(item)
-        ]
-        copies = [item.detach().clone() for item in weights]
-        self._before = (names, weights, copies, numbers)
+            found.weights.append(item)
+        gradients = [item.grad for item in found.weights if item.grad is not None]
+        found.gradients = numbers_of(gradients)
+        found.equal = [_has_equal_rows(item) for item in gradients]
+        found.copies = [item.detach().clone() for item in found.weights]
+        self._before = found
 
     def step_ended(self, owner: Owner) -> Numbers:
-        """Return what the step changed, and whether gradients had been reset before it."""
+        """Return what the step changed, and whether gradients had been reset before it.
+
+        Names are looked up only now: with a closure the model runs for the first time inside.
+        """
         numbers: Numbers = {"optimiser": owner.number, "learning_rate": owner.learning_rate}
         numbers["owned_step"] = owner.steps
         numbers["reset"] = owner.reset if owner.left is not None else None
         numbers["grew"] = owner.grew
         owner.left, owner.reset, owner.grew = owner.witnesses(), False, False
-        if self._before is None:
+        before, self._before = self._before, None
+        if before is None:
             return numbers
-        names, weights, copies, more = self._before
-        self._before = None
-        gradients = more.pop("gradients")
-        changed = [item.detach() - old for item, old in zip(weights, copies, strict=True)]
-        sizes = zip(gradients, numbers_of(copies), numbers_of(changed), strict=True)
+        name_of = self.structure.parameters.get
+        weights = before.weights
+        names = [name_of(id(item), f"?{index}") for index, item in enumerate(weights)]
+        pairs = zip(weights, before.copies, strict=True)
+        changed = numbers_of([item.detach() - old for item, old in pairs])
+        sizes = zip(before.gradients, numbers_of(before.copies), changed, strict=True)
         numbers["parameters"] = {
             name: {"gradient": gradient, "weight": weight, "update": update}
             for name, (gradient, weight, update) in zip(names, sizes, strict=True)
         }
+        numbers["missing"] = [name_of(id(item), "?") for item in before.missing]
         numbers["finite"] = all(bool(torch.isfinite(item.detach()).all()) for item in weights)
         numbers["equal_rows"] = [
-            name
-            for name, item in zip(names, weights, strict=True)
-            if item.dim() >= 2 and item.numel() <= SMALL and equal_rows(item)
+            name for name, item in zip(names, weights, strict=True) if _has_equal_rows(item)
         ]
-        numbers.update(more)
+        numbers["equal_gradients"] = [
+            name for name, equal in zip(names, before.equal, strict=True) if equal
+        ]
         numbers.update(self._moments(owner, weights))
         return numbers
 

@@ -319,7 +319,8 @@ class Watcher:
 
     def _evaluation_may_begin(self) -> None:
         """Gradients are switched off: look at the forward passes that follow."""
-        if self.evaluations.worth(self.step):
+        passed = time.perf_counter() - self._began
+        if self.pace.affordable(self.spent, passed) or self.evaluations.worth(self.step):
             self._hook()
             self.forwards.close = True
             self.level = max(self.level, SCOUT)
@@ -515,11 +516,7 @@ class Watcher:
             self._look(self._step_begins, optimiser)
 
     def _step_begins(self, optimiser: torch.optim.Optimizer) -> None:
-        owner = self.updates.owner(optimiser)
-        description = self.updates.describe(owner)
-        if description is not None:
-            self._write("optimiser", step=self.step, **description)
-        self.updates.step_begins(owner)
+        self.updates.step_begins(self.updates.owner(optimiser))
 
     def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
         if not self.active or self.busy:
@@ -552,6 +549,9 @@ class Watcher:
 
     def _step_ended(self, owner: Owner) -> None:
         if self.level == CLOSE:
+            description = self.updates.describe(owner)
+            if description is not None:
+                self._write("optimiser", step=self.step, **description)
             numbers = self.updates.step_ended(owner)
             calls = [*self._calls, "step"]
             self._write(

@@ -7,8 +7,8 @@ Why: mean and variance of two samples are noise; in training each sample is norm
 neighbour, in evaluation by an average that fits neither.
 
 Evidence: exact that batches have at most four samples. An alarm when the run does badly (above
-half of the baseline is enough here), or the evaluation loss is 1.5 times the training loss and more
-than half of the baseline; otherwise a note.
+half of the baseline is enough here, a third with two samples), or the evaluation loss is 1.5 times
+the training loss and more than half of the baseline; otherwise a note.
 
 Wrong when: feature maps are so large that few samples suffice; then evaluation does not suffer.
 
@@ -21,7 +21,7 @@ from statistics import median
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import generalises_badly, unfit
+from gradatim.doctor.outcome import generalises_badly, outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 FEW = 4
@@ -41,6 +41,9 @@ def judge(facts: Facts) -> Answer:
         and facts.evaluated[-1][1] > 1.5 * late
         and facts.evaluated[-1][1] > 0.5 * base
     )
+    # With two samples the fit may be fair and the noise still be what limits it.
+    share = outcome(facts).share or 0.0
+    tiny = median(samples) <= 2 and facts.finished and share > 0.3
     evidence = [number("samples per batch", median(samples), FEW + 1, None)]
     if facts.evaluated:
         evidence.append(number("evaluation loss", facts.evaluated[-1][1], 0.0, late))
@@ -49,7 +52,7 @@ def judge(facts: Facts) -> Answer:
             "batchnorm-small-batch",
             "BatchNorm normalises by batches of very few samples",
             *evidence,
-            level="alarm" if unfit(facts) or gap or generalises_badly(facts) else "note",
+            level="alarm" if unfit(facts) or tiny or gap or generalises_badly(facts) else "note",
             where=Where(norms[0]["layer"]),
             step=1,
             cures=[

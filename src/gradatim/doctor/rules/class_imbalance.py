@@ -21,6 +21,14 @@ from gradatim.doctor.facts import Event, Facts, added
 from gradatim.doctor.rule import Answer, NotSeen, Rule, at, found, number
 
 RATIO, RECALL, LEAST = 10.0, 0.3, 10
+MOST_CLASSES = 100
+
+
+def _one_label_a_sample(facts: Facts) -> bool:
+    """Say whether the loss has as many labels as the model has inputs."""
+    given = {e["step"]: e.get("samples") for e in facts.forwards}
+    pairs = [(c.get("samples"), given.get(c["step"])) for c in facts.criteria]
+    return bool(pairs) and all(labels == samples for labels, samples in pairs)
 
 
 def _recalls(facts: Facts) -> tuple[list[int], list[int]]:
@@ -41,6 +49,8 @@ def judge(facts: Facts) -> Answer:
     totals = [count for count in totals if count]
     if len(totals) < 2:
         return NotSeen("no class labels were seen")
+    if len(totals) > MOST_CLASSES or not _one_label_a_sample(facts):
+        return NotSeen("labels are not one class a sample: words and pixels are never balanced")
     if max(totals) < RATIO * min(totals):
         return []
     samples, right = _recalls(facts)

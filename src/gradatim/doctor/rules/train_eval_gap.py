@@ -8,8 +8,8 @@ evaluated is not the one trained.
 
 Evidence: the running mean is off by more than one spread, or the running variance by more than a
 factor of five, in the median over the layers after at least 50 steps. An alarm when the momentum
-is 0, or the evaluation loss is twice the training loss and above half of the baseline; otherwise
-a note.
+is 0 or the statistics are off, and the evaluation loss is twice the training loss and above half
+of the baseline; otherwise a note.
 
 Wrong when: the learning rate is so high that statistics change faster than they are averaged.
 
@@ -41,8 +41,6 @@ def judge(facts: Facts) -> Answer:
         for m in e.get("modal", [])
         if m["kind"] == "batchnorm" and m["training"] and m["momentum"] == 0 and m["tracked"]
     ]
-    if shift < SHIFT and ratio < RATIO:
-        return []
     base, training = facts.baseline, facts.late_loss
     gap = bool(
         facts.evaluated
@@ -51,6 +49,8 @@ def judge(facts: Facts) -> Answer:
         and facts.evaluated[-1][1] > 2 * training
         and facts.evaluated[-1][1] > 0.5 * base
     )
+    if shift < SHIFT and ratio < RATIO and not (still and gap):
+        return []
     evidence = [
         number("running mean - batch mean, in spreads", shift, 0.0, SHIFT),
         number("running variance / batch variance, as a factor", ratio, 1.0, RATIO),
@@ -64,7 +64,7 @@ def judge(facts: Facts) -> Answer:
             "train-eval-gap",
             "BatchNorm's running statistics are not those of the data",
             *evidence,
-            level="alarm" if still or gap else "note",
+            level="alarm" if gap else "note",
             where=Where(still[0]["name"] if still else late[0]["layer"]),
             cures=[("let the statistics move", "nn.BatchNorm2d(channels, momentum=0.1)")],
         )

@@ -1,0 +1,217 @@
+"""The table of rules, their pages, and what single rules say of made-up Records."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gradatim.core.finding import Finding
+from gradatim.core.record import Record
+from gradatim.core.registry import resolve
+from gradatim.doctor import RULES, diagnose
+from gradatim.doctor.causes import EXPLAINS, ORDER, explains
+from gradatim.doctor.diagnosis import ordered
+from gradatim.doctor.explanation import PARTS, explain, parts
+from gradatim.doctor.facts import Facts, entropy
+from gradatim.doctor.outcome import outcome
+from gradatim.doctor.rule import NotSeen, Rule, Want
+from gradatim.errors import UnknownNameError
+
+
+def losses(values, rate=0.1):
+    rows = [[i + 1, 0, value, rate, 1] for i, value in enumerate(values)]
+    return {"event": "losses", "rows": rows, "seconds": 10.0, "looking": 0.1}
+
+
+def backward(step, **more):
+    reading = {"name": "cross_entropy", "chain": [], "labels": [8, 8], "right": [4, 4],
+               "classes": 2, "samples": 16, "value": 0.69}  # fmt: skip
+    reading.update(more.pop("loss", {}))
+    event = {"event": "backward", "step": step, "value": reading["value"], "leaf": False,
+             "complete": True, "reached": ["Net.a.weight"], "anonymous": 0, "losses": [reading],
+             "tail": [], "sign": 1, "divided": 1.0, "summed": False, "averaged": False,
+             "activations": [], "layers": [], "batch_norms": [], "hazards": [], "linear": False}  # fmt: skip
+    return {**event, **more}
+
+
+def update(step, **more):
+    sizes = {"gradient": 0.1, "weight": 1.0, "update": 0.01}
+    event = {"event": "update", "step": step, "optimiser": 0, "learning_rate": 0.1, "reset": True,
+             "grew": True, "calls": ["zero_grad", "backward", "step"], "clips": [], "missing": [],
+             "parameters": {"Net.a.weight": sizes}, "finite": True, "equal_rows": [],
+             "equal_gradients": []}  # fmt: skip
+    return {**event, **more}
+
+
+def record(*events, steps=100):
+    optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "groups": [{"lr": 0.1}],
+                 "parameters": [{"name": "Net.a.weight", "shape": [4, 4], "trainable": True}],
+                 "file": "train.py", "line": 9}  # fmt: skip
+    end = {
+        "event": "unwatched",
+        "step": steps,
+        "seconds": 10.0,
+        "looking": 0.1,
+        "exit": 0,
+        "lost": [],
+    }
+    return Record([optimiser, *events, end])
+
+
+def names(verdict, level="alarm"):
+    return [item.name for item in verdict.findings if item.level == level]
+
+
+def test_the_doctor_loads_no_torch():
+    code = (
+        "import sys, gradatim.doctor as d\n"
+        "from gradatim.core.record import Record\n"
+        "d.diagnose(Record([])); d.explain('non-finite')\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_is_whole(name):
+    rule = resolve(RULES, name, "fault")
+    assert isinstance(rule, Rule)
+    assert rule.name == name
+    assert isinstance(rule.answer(Facts(Record([]))), NotSeen | list)
+    found = parts(name)
+    assert list(found) == ["", *PARTS]
+    assert all(found.values())
+    assert explain(name).title == name
+
+
+def test_an_unknown_fault_names_the_closest():
+    with pytest.raises(UnknownNameError, match="did you mean 'double-softmax'"):
+        explain("double-softmx")
+
+
+def test_every_name_has_its_rank_and_causes_are_names():
+    assert sorted(ORDER) == sorted(RULES)
+    assert set(EXPLAINS) <= set(RULES)
+    assert set().union(*EXPLAINS.values()) <= set(RULES)
+    assert explains("double-softmax", "not-converging")
+    assert not explains("not-converging", "double-softmax")
+
+
+def test_nothing_seen_is_unknown_not_healthy():
+    verdict = diagnose(Record([]))
+    assert verdict.verdict == "unknown"
+    assert verdict.findings == []
+    assert "missing-zero-grad" in verdict.not_seen
+
+
+def test_the_verdict_is_json_with_the_primary_first():
+    events = [update(step, reset=False) for step in range(1, 9)]
+    verdict = diagnose(record(losses([0.7] * 100), *events))
+    assert verdict.verdict == "sick"
+    content = json.loads(json.dumps(verdict.to_dict()))
+    first = content["findings"][0]
+    assert content["schema"] == 1
+    assert content["script_exit"] == 0
+    assert content["overhead"] == pytest.approx(0.1 / 9.9, abs=1e-4)
+    assert first["name"] == "missing-zero-grad"
+    assert first["where"] == {"module": None, "parameter": None, "file": "train.py", "line": 9}
+    assert set(first["evidence"][0]) == {"name", "got", "healthy", "unit"}
+    assert first["cures"][0]["change"] == "optimizer.zero_grad()"
+
+
+def test_accumulating_within_a_step_is_not_a_missing_reset():
+    events = [update(step, calls=["backward"] * 4 + ["step", "zero_grad"]) for step in range(1, 9)]
+    assert diagnose(record(losses([0.7] * 20), *events, steps=20)).verdict == "healthy"
+
+
+def test_wiped_gradients_alarm():
+    zero = {"Net.a.weight": {"gradient": 0.0, "weight": 1.0, "update": 0.0}}
+    events = [update(step, parameters=zero) for step in range(1, 9)]
+    assert names(diagnose(record(losses([0.7] * 20), *events)))[0] == "gradients-wiped"
+
+
+def test_the_primary_alarm_explains_the_others():
+    alarms = [Finding("not-converging", "alarm"), Finding("dying-relu", "alarm"),
+              Finding("learning-rate-too-high", "alarm")]  # fmt: skip
+    found = ordered(alarms)
+    assert found[0].name == "learning-rate-too-high"
+    assert found[0].because_of == []
+    assert dict((f.name, list(f.because_of)) for f in found)["dying-relu"] == [
+        "learning-rate-too-high"
+    ]
+
+
+def test_entropy_of_equal_counts_is_the_logarithm():
+    assert entropy([5, 5, 5, 5]) == pytest.approx(1.3862943611)
+    assert entropy([7, 0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "bad"),
+    [
+        ([0.7] * 100, True),
+        ([0.7 - 0.006 * i for i in range(100)], False),
+        ([0.69, 0.3, 0.2] + [0.1] * 47 + [0.6] * 50, True),
+        ([0.7] * 90 + [float("nan")] * 10, True),
+        ([0.7] * 20, None),
+    ],
+)
+def test_a_run_does_badly_when_it_does_not_beat_the_baseline(values, bad):
+    events = [backward(step) for step in range(1, 9)]
+    assert outcome(Facts(record(losses(values), *events, steps=len(values)))).bad is bad
+
+
+def test_a_short_plateau_is_not_judged_while_the_script_runs():
+    events = [losses([0.7] * 400), *[backward(step) for step in range(1, 9)]]
+    assert outcome(Facts(Record(events), finished=False)).bad is None
+
+
+def test_statistics_alone_never_alarm():
+    dead = {"kind": "relu", "layer": "Net.a", "units": 10, "dead": 9, "samples": 600, "batches": 6}
+    events = [backward(step, activations=[dead]) for step in range(1, 17)]
+    good = record(losses([0.7 - 0.006 * i for i in range(100)]), *events)
+    bad = record(losses([0.7] * 100), *events)
+    assert "dying-relu" not in names(diagnose(good))
+    assert "dying-relu" in names(diagnose(bad))
+
+
+def test_double_softmax_needs_every_batch():
+    doubled = {"chain": [{"name": "Softmax", "shape": [16, 2], "axis": 1}]}
+    events = [backward(step, loss=doubled) for step in range(1, 9)]
+    falling = losses([0.7 - 0.003 * i for i in range(100)])
+    assert names(diagnose(record(falling, *events))) == ["double-softmax"]
+    assert diagnose(record(falling, *events, backward(9))).verdict == "healthy"
+
+
+def test_a_treatment_is_wanted_then_believed():
+    events = [backward(step) for step in range(1, 9)] + [update(step) for step in range(1, 9)]
+    sick = record(losses([0.7] * 100), *events)
+    rule = resolve(RULES, "learning-rate-too-low", "fault")
+    assert isinstance(rule.answer(Facts(sick)), Want)
+    assert "learning-rate-tenfold" in diagnose(sick).wants
+    better = record(losses([max(0.05, 0.7 - 0.01 * i) for i in range(100)]), *events)
+    assert "learning-rate-too-low" in names(diagnose(sick, {"learning-rate-tenfold": better}))
+    assert "learning-rate-too-low" not in names(diagnose(sick, {"learning-rate-tenfold": sick}))
+
+
+def test_every_treatment_that_is_wanted_exists():
+    from pathlib import Path
+
+    from gradatim.doctor import rules
+    from gradatim.treatments import TREATMENTS
+
+    text = "".join(p.read_text(encoding="utf-8") for p in Path(rules.__path__[0]).glob("*.py"))
+    assert all(f'"{name}"' in text for name in TREATMENTS)
+    import re
+
+    wanted = set(re.findall(r'Want\(\("([a-z-]+)"', text))
+    assert wanted <= set(TREATMENTS)
+    assert len(wanted) >= 7
+
+
+def test_two_players_are_never_judged_by_their_losses():
+    events = [update(s, optimiser=s % 2) for s in range(1, 9)] + [backward(s) for s in range(1, 9)]
+    facts = Facts(record(losses([0.7] * 100), *events))
+    assert facts.several_players
+    assert outcome(facts).bad is None

@@ -1,0 +1,194 @@
+"""What the probes write, beside what is known of the script."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gradatim.probes import measure
+from gradatim.probes.activations import Activations, batch_norms, hazards, is_linear, layers
+from gradatim.probes.criteria import hand_written, outcome, probabilities, revealing
+from gradatim.probes.graph import chain, tail, walk
+from gradatim.probes.pace import ALLOWANCE, FIRST_STEPS, Pace
+from gradatim.probes.updates import numbers_of
+
+
+def test_every_step_has_its_loss_and_learning_rate(watched, scripts):
+    record = watched(scripts.CLASSIFIER)
+    rows = [row for event in record.of("losses") for row in event["rows"]]
+    assert [row[0] for row in rows] == list(range(1, 33))
+    assert [row[3] for row in rows] == pytest.approx([0.01] * 16 + [0.001] * 16)
+    assert all(math.isfinite(row[2]) for row in rows)
+
+
+def test_the_first_steps_are_looked_at_closely(watched, scripts):
+    record = watched(scripts.CLASSIFIER)
+    assert [e["step"] for e in record.of("backward")][:FIRST_STEPS] == list(range(1, 9))
+    forward = record.of("forward")[0]
+    assert forward["training"] is True
+    assert forward["samples"] == 20
+    assert {item["kind"] for item in forward["modal"]} == {"batchnorm", "dropout"}
+    backward = record.of("backward")[0]
+    assert len(backward["reached"]) == 6
+    assert backward["losses"][0]["name"] == "cross_entropy"
+    assert sum(backward["losses"][0]["labels"]) == 20
+    assert backward["value"] == pytest.approx(backward["losses"][0]["value"])
+    update = record.of("update")[1]
+    assert update["calls"] == ["zero_grad", "backward", "step"]
+    assert update["reset"] is True
+    assert update["clips"][0]["limit"] == 1.0
+    for item in update["parameters"].values():
+        assert 0 < item["update"] <= 0.0101 * 1.01  # Adam moves no weight further than its rate
+
+
+def test_evaluations_are_told_from_training(watched, scripts):
+    evaluations = watched(scripts.CLASSIFIER).of("evaluation")
+    assert [e["step"] for e in evaluations] == [8, 16, 24, 32]
+    assert all(e["training"] is False and e["samples"] == 160 for e in evaluations)
+    assert all(sum(e["loss"]["labels"]) == 160 for e in evaluations)
+
+
+def test_steps_without_an_optimiser_are_seen(watched, scripts):
+    record = watched(scripts.BY_HAND)
+    assert record.last("unwatched")["step"] >= 38
+    reading = record.of("backward")[0]["losses"][0]
+    assert reading["name"] == "cross_entropy"
+    assert reading["by_hand"] is True
+    assert sum(reading["labels"]) == 64
+
+
+def test_a_closure_runs_inside_its_step(watched, scripts):
+    record = watched(scripts.CLOSURE)
+    assert record.of("update")[2]["calls"].count("backward") > 1
+    assert record.of("backward")[0]["losses"][0]["name"] == "mse_loss"
+
+
+def test_the_graph_reaches_all_parameters_and_orders_layers():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    graph = walk(nn.functional.cross_entropy(net(torch.randn(5, 3)), torch.tensor([0, 1, 0, 1, 0])))
+    assert set(graph.leaves) == {id(p) for p in net.parameters()}
+    names = {id(p): name for name, p in net.named_parameters()}
+    found = layers(graph, names.get)
+    assert [item["parameters"] for item in found] == [
+        ["0.bias", "0.weight"],
+        ["2.bias", "2.weight"],
+    ]
+    assert [node.operation for node in tail(graph)] == ["NllLoss", "LogSoftmax"]
+    assert not is_linear(graph)
+    assert is_linear(walk(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))(torch.randn(5, 3)).sum()))
+
+
+def test_the_chain_before_a_loss_is_read():
+    net = nn.Linear(3, 4)
+    given = torch.softmax(net(torch.randn(5, 3)), 0)
+    graph = walk(given.sum())
+    node = max(graph.nodes, key=lambda item: item.order).inputs[0]
+    assert [item.operation for item in chain(node)] == ["Softmax"]
+
+
+def test_dead_units_are_those_at_zero_for_every_sample():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    with torch.no_grad():
+        net[0].bias.copy_(torch.tensor([-100.0, -100.0, 100.0, 100.0]))
+    activations = Activations()
+    for _ in range(3):
+        entry = activations.read(walk(net(torch.randn(20, 3)).sum()), {}.get)[0]
+    assert (entry["dead"], entry["units"], entry["samples"], entry["batches"]) == (2, 4, 60, 3)
+
+
+def test_batch_norm_statistics_are_compared_with_the_batch():
+    net = nn.BatchNorm1d(4)
+    net(torch.randn(64, 4) * 3 + 5)
+    item = batch_norms(walk(net(torch.randn(64, 4) * 3 + 5).sum()), {}.get)[0]
+    assert item["samples"] == 64
+    assert item["shift"] == pytest.approx((5 - 0.95) / 3, rel=0.2)
+
+
+def test_hazards_are_found():
+    x = torch.tensor([0.0, 1.0], requires_grad=True)
+    assert hazards(walk((x * 1).log().sum())) == [{"operation": "log", "values": 1}]
+    assert hazards(walk((x + 1).log().sum())) == []
+
+
+@pytest.mark.parametrize("form", ["gather", "index", "square"])
+def test_losses_written_by_hand_are_read(form):
+    net = nn.Linear(3, 4)
+    scores, y = net(torch.randn(6, 3)), torch.tensor([0, 1, 2, 3, 0, 1])
+    log = scores.log_softmax(1)
+    loss = {
+        "gather": lambda: -log.gather(1, y[:, None]).mean(),
+        "index": lambda: -log[torch.arange(6), y].mean(),
+        "square": lambda: ((scores - torch.ones(6, 4)) ** 2).mean(),
+    }[form]()
+    graph = walk(loss)
+    reading = hand_written(graph, tail(graph))
+    if form == "square":
+        assert reading["name"] == "mse_loss"
+    else:
+        assert reading["name"] == "cross_entropy"
+        assert reading["labels"] == [2, 2, 1, 1]
+        assert sum(reading["right"]) == int((log.argmax(1) == y).sum())
+
+
+def test_probabilities_know_rows_columns_and_logs():
+    x = torch.randn(6, 3)
+    assert probabilities(x.softmax(1))["rows_sum_to_one"]
+    assert probabilities(x.softmax(0))["columns_sum_to_one"]
+    assert not probabilities(x.softmax(0))["rows_sum_to_one"]
+    assert probabilities(x.log_softmax(1))["rows_are_log"]
+    assert not probabilities(x)["inside"]
+
+
+def test_right_answers_are_counted_per_class():
+    scores = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]])
+    numbers = outcome("cross_entropy", scores, torch.tensor([0, 0, 0]))
+    assert numbers["labels"] == [3, 0]
+    assert numbers["right"] == [2, 0]
+
+
+def test_a_feature_that_tells_the_label_is_found():
+    labels = torch.arange(60) % 3
+    inputs = torch.randn(60, 5)
+    assert revealing(inputs, labels)["within"] > 0.3
+    inputs[:, 2] = labels.float()
+    assert revealing(inputs, labels) == {"feature": 2, "within": pytest.approx(0.0, abs=1e-9)}
+
+
+def test_equal_samples_have_equal_fingerprints():
+    x = torch.randn(50, 1, 9, 9)
+    prints = measure.fingerprints(x)
+    assert len(set(prints)) == 50
+    assert measure.fingerprints(x[20:30]) == prints[20:30]
+    x[3] = x[4]
+    assert len(set(measure.fingerprints(x))) == 49
+
+
+def test_pictures_cut_by_view_are_smoother_channels_last():
+    rows, columns = torch.meshgrid(torch.arange(20.0), torch.arange(20.0), indexing="ij")
+    shade = torch.sin(rows / 4) + torch.cos(columns / 5)
+    pictures = (
+        torch.stack([shade, shade * 0.2 - 2, 3 - shade], -1).expand(8, -1, -1, -1).contiguous()
+    )
+    right, wrong = pictures.permute(0, 3, 1, 2), pictures.view(8, 3, 20, 20)
+    good, bad = measure.layout(right), measure.layout(wrong)
+    assert good["smooth"] > good["smooth_channels_last"]
+    assert bad["smooth_channels_last"] > bad["smooth"] + 0.2
+
+
+def test_sizes_are_root_mean_squares():
+    tensors = [torch.randn(7, 3), torch.randn(11)]
+    expected = [float(t.pow(2).mean().sqrt()) for t in tensors]
+    assert numbers_of(tensors) == pytest.approx(expected, rel=1e-5)
+    assert measure.rms(tensors[0]) == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_the_pace_is_fixed_steps_that_widen_when_looking_costs_too_much():
+    pace = Pace()
+    assert all(pace.closely(step, 100.0, 1.0) for step in range(1, FIRST_STEPS + 1))
+    assert not pace.closely(9, 0.0, 1.0)
+    assert pace.closely(16, ALLOWANCE / 2, 1.0)
+    assert not pace.closely(24, ALLOWANCE + 1, 1.0)
+    assert pace.interval == 16
+    assert not pace.closely(40, 0.0, 1.0)
+    assert pace.closely(48, ALLOWANCE + 1, 1000.0)
