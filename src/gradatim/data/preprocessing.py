@@ -245,11 +245,18 @@ class Preprocessing:
             )
         return vectors.astype(np.float32)
 
-    def read_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return texts as tokens, ``N x length`` int32, cut or filled up at their end."""
+    def read_texts(self, texts: Sequence[str], length: int | None = 0) -> np.ndarray:
+        """Return texts as tokens, ``N x length`` int32, cut or filled up at their end.
+
+        Args:
+            texts: to be read.
+            length: that of training when 0; None: that of the longest, nothing is cut.
+        """
         if self.vocabulary is None:
             raise ValueRefusedError(f"this model takes {_TAKES[self.kind]}, not texts")
-        return self.vocabulary.encode_all(texts, self.length)
+        if length is None:
+            length = max(len(self.vocabulary.encode(text)) for text in texts)
+        return self.vocabulary.encode_all(texts, length or self.length)
 
     def read_series(self, frame: pl.DataFrame) -> tuple[list[str], np.ndarray]:
         """Return the series of a table with one row a step: their names, and ``N x T x F`` float32.

@@ -67,8 +67,9 @@ class Model:
 
         Args:
             inputs: one input: the path of an image, a PIL image, an array of one sample, a
-                mapping from column to value. Many: a list of these, an array with one more axis,
-                a polars frame.
+                mapping from column to value, a text (or the ``Path`` of a file with one). Many: a
+                list of these, an array with one more axis, a polars frame; of series with one row
+                a step.
 
         Returns:
             A prediction for one input, a list of predictions in order for many. An input of many
@@ -86,6 +87,34 @@ class Model:
             raise DataError(answers[0].error, given=answers[0].name or None)
         return answers[0]
 
+    def continue_text(
+        self, start: str, count: int = 200, *, temperature: float = 1.0, seed: int = 0
+    ) -> str:
+        """Return how a text goes on, character after character.
+
+        Args:
+            start: the text to be continued, at least one character; unknown ones count as such.
+            count: characters to add.
+            temperature: below 1 the likely characters become likelier, at 0 the likeliest is
+                always taken.
+            seed: of the draws; the same seed gives the same text.
+
+        Raises:
+            UsageError: the model does not continue texts, or there is no start.
+        """
+        vocabulary = self.preprocessing.vocabulary
+        sample: Any = getattr(self.module, "sample", None)
+        if self.spec.task != "next-token" or vocabulary is None or sample is None:
+            raise UsageError("this model does not continue texts", given=self.name)
+        if count < 1 or not start:
+            raise UsageError(
+                "a text to begin with, and at least one character to add, are needed",
+                given=f"{start!r}, {count}",
+            )
+        tokens = vocabulary.encode(start).tolist()
+        added: list[int] = sample(tokens, count, temperature=temperature, seed=seed)
+        return vocabulary.decode(added)
+
     def stream(self, inputs: Any) -> Iterator[Prediction]:
         """Yield the predictions of many inputs in order, a batch at a time."""
         waiting: list[Read] = []
@@ -100,13 +129,21 @@ class Model:
         """Return what the model answers for inputs in their stored form.
 
         Args:
-            stored: images ``N x H x W x C`` uint8, or vectors ``N x D`` float32 as they are before
-                they are normalised.
+            stored: images ``N x H x W x C`` uint8, vectors ``N x D`` or series ``N x T x F``
+                float32 as they are before they are normalised, or tokens ``N x T``.
 
         Returns:
             float32: probabilities ``N x classes``; for a regression ``N x 1`` standardised values
             (``preprocessing.in_unit`` brings them into the target's unit).
+
+        Raises:
+            UsageError: the model continues texts, and does not judge them.
         """
+        if self.spec.task == "next-token":
+            raise UsageError(
+                "this model has no answer to a whole text: it continues it",
+                next_step="use predict or continue_text",
+            )
         place = next(
             (tensor.device for tensor in self.module.state_dict().values()), torch.device("cpu")
         )
@@ -123,6 +160,8 @@ class Model:
 
     def _answer(self, items: Sequence[Read]) -> list[Prediction]:
         """Return the predictions of inputs read, and the errors of those that were not."""
+        if self.spec.task == "next-token":
+            return [self._continued(name, content) for name, content in items]
         readable = [content for _, content in items if isinstance(content, np.ndarray)]
         rows = iter(self.predict_scores(np.concatenate(readable)) if readable else [])
         return [
@@ -131,6 +170,16 @@ class Model:
             else self._prediction(name, next(rows))
             for name, content in items
         ]
+
+    def _continued(self, name: str, content: np.ndarray | str) -> Prediction:
+        if isinstance(content, str):
+            return Prediction(name=name, error=content)
+        vocabulary = self.preprocessing.vocabulary
+        assert vocabulary is not None
+        start = vocabulary.decode(content[0])
+        if not start:
+            return Prediction(name=name, error="an empty text cannot be continued")
+        return Prediction(name=name, prompt=start, text=self.continue_text(start))
 
     def _prediction(self, name: str, scores: np.ndarray) -> Prediction:
         if not self.classes:
@@ -148,13 +197,19 @@ class Model:
         if isinstance(inputs, np.ndarray):
             if self.spec.kind == "image":
                 return inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[-1] in (1, 3))
-            return inputs.ndim == 1
+            return inputs.ndim == 1 or (self.spec.kind == "sequence" and inputs.ndim == 2)
         if isinstance(inputs, list | tuple):
             return bool(inputs) and all(isinstance(item, Number) for item in inputs)
         return not isinstance(inputs, pl.DataFrame)
 
     def _read(self, inputs: Any) -> Iterator[Read]:
         """Yield every input of many in its stored form, or why it cannot be read."""
+        if isinstance(inputs, pl.DataFrame) and self.spec.kind == "sequence":
+            names, series = self.preprocessing.read_series(inputs)
+            yield from (
+                (f"series {name}", row[None]) for name, row in zip(names, series, strict=True)
+            )
+            return
         if isinstance(inputs, pl.DataFrame):
             frames = (inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
             for frame in frames:
@@ -169,6 +224,8 @@ class Model:
 
     def _read_one(self, item: Any) -> Read:
         """Return one input in its stored form, or why it cannot be read."""
+        if self.spec.kind == "text" and isinstance(item, str | Path):
+            return self._read_text(item)
         if isinstance(item, str | Path | Image.Image):
             name = "" if isinstance(item, Image.Image) else str(item)
             stored, rejected = self.preprocessing.read_files([item])
@@ -188,6 +245,18 @@ class Model:
             allowed="the path of an image, a PIL image, an array, a mapping from column to value, "
             "a polars frame, or a list of these",
         )
+
+    def _read_text(self, item: str | Path) -> Read:
+        """Return a text, or the text of a file, as its tokens."""
+        text, name = item, ""
+        if isinstance(item, Path):
+            name = str(item)
+            try:
+                text = item.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                return name, f"it cannot be read: {error}"
+        length = None if self.spec.task == "next-token" else self.preprocessing.length
+        return name, self.preprocessing.read_texts([str(text)], length)
 
 
 def _each(read: Callable[[Any], np.ndarray], many: Any) -> Iterator[Read]:

@@ -17,6 +17,7 @@ class Prediction:
         probabilities: of every class, likeliest first; empty for a regression.
         value: the predicted number in the target's own unit; None for a classification.
         unit: unit of the value, empty when unknown.
+        prompt, text: what a text began with, and how the model continues it; else empty.
         error: why the input could not be read; empty when it could.
     """
 
@@ -26,6 +27,8 @@ class Prediction:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     value: float | None = None
     unit: str = ""
+    prompt: str = ""
+    text: str = ""
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,6 +40,8 @@ class Prediction:
             "probabilities": dict(self.probabilities),
             "value": self.value,
             "unit": self.unit,
+            "prompt": self.prompt,
+            "text": self.text,
             "error": self.error,
         }
         return {key: value for key, value in values.items() if value not in (None, "", {})}
@@ -45,6 +50,8 @@ class Prediction:
         start = f"{self.name}: " if self.name else ""
         if self.error:
             return f"{start}error: {self.error}"
+        if self.text:
+            return f"{start}{self.prompt}{self.text}"
         if self.label is not None:
             return f"{start}{self.label} ({self.probability:.1%})"
         return f"{start}{self.value:.6g} {self.unit}".rstrip()

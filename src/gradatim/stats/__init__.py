@@ -11,6 +11,7 @@ from gradatim.stats.classification import (
     top_k,
 )
 from gradatim.stats.intervals import Interval, percent
+from gradatim.stats.language import LanguageReport, bits_saved, language_report
 from gradatim.stats.means import mean_interval
 from gradatim.stats.proportions import count_pairs, mcnemar, paired_difference, wilson
 from gradatim.stats.regression import (
@@ -26,7 +27,9 @@ from gradatim.stats.resampling import bootstrap, bootstrap_difference
 __all__ = [
     "ClassificationReport",
     "Interval",
+    "LanguageReport",
     "RegressionReport",
+    "bits_saved",
     "bootstrap",
     "bootstrap_difference",
     "calibration",
@@ -35,6 +38,7 @@ __all__ = [
     "count_pairs",
     "cross_entropy",
     "farthest_off",
+    "language_report",
     "mae",
     "mcnemar",
     "mean_interval",
