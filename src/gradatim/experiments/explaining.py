@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gradatim import anatomy, models, package
 from gradatim.anatomy import features, losses, pixel, recurrent, whatif
+from gradatim.anatomy.named import explain_named
 from gradatim.anatomy.page import page as anatomy_page
 from gradatim.charts import through_time
 from gradatim.core.page import (
@@ -75,19 +76,8 @@ def explain(
             next_step=f"fit first, then: gradatim explain RUN --sample {sample}",
         )
     models.check_name(name)
-    with torch.device("meta"):
-        module = _built(name, options)
-    found = anatomy.explain(module.eval(), _shape(size) or _published(module), name=name)
+    found = explain_named(name, options=options, shape=_shape(size))
     return Explained(found.to_dict(), _with_controls(anatomy_page(found), found))
-
-
-def _built(name: str, options: Mapping[str, Any]) -> nn.Module:
-    return models.full_size(name, options)
-
-
-def _published(module: nn.Module) -> tuple[int, ...]:
-    shape: tuple[int, ...] = getattr(module, "full_input", (3, 224, 224))
-    return shape
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:
