@@ -61,7 +61,7 @@ def _beta(alpha: float, quantile: np.ndarray) -> np.ndarray:
     """Return draws of Beta(alpha, alpha) by its inverse distribution; all 1 for alpha 0."""
     if alpha == 0:
         return np.ones_like(quantile)
-    from scipy.special import betaincinv  # type: ignore[import-untyped]
+    from scipy.special import betaincinv
 
     drawn: np.ndarray = betaincinv(alpha, alpha, quantile)
     return drawn

@@ -31,7 +31,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95, unit: str = "") -> Int
         raise ValueRefusedError(
             "the interval of a mean needs at least two finite numbers", given=numbers.tolist()
         )
-    from scipy.special import stdtrit  # type: ignore[import-untyped]
+    from scipy.special import stdtrit
 
     n = len(numbers)
     mean = float(numbers.mean())
