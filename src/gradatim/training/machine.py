@@ -42,21 +42,25 @@ class Choice(NamedTuple):
     gain: float | None
 
 
-# Made by benchmarks/machine.py on two cores of an Intel Xeon with AMX, torch 2.13; the lesser
-# capabilities were played on it by telling oneDNN, MKL and ATen to use no more than them. Without
-# AMX, bf16 was slower than fp32 for every kind. Rows that are missing have not been measured.
+# Made by benchmarks/machine.py (figures in benchmarks/results/machine.md) on an Intel Xeon with AMX,
+# torch 2.13; the lesser capabilities were played on it by telling oneDNN, MKL and ATen to use no
+# more than them. Without AMX, bf16 was slower than fp32 for every kind. Rows that are missing have
+# not been measured.
 MEASURED = "measured 2026-11-22"
 TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("amx", "dense"): Choice("fp32", "contiguous", 1.00),
-    ("amx", "wide-dense"): Choice("bf16", "contiguous", 1.40),
-    ("amx", "small-convolutional"): Choice("bf16", "channels-last", 1.44),
-    ("amx", "deep-convolutional"): Choice("bf16", "channels-last", 2.64),
-    ("amx", "recurrent"): Choice("bf16", "contiguous", 2.44),
+    ("amx", "wide-dense"): Choice("bf16", "contiguous", 1.41),
+    ("amx", "small-convolutional"): Choice("bf16", "channels-last", 1.62),
+    ("amx", "deep-convolutional"): Choice("bf16", "channels-last", 2.71),
+    ("amx", "recurrent"): Choice("bf16", "contiguous", 2.53),
     ("avx512-bf16", "dense"): Choice("fp32", "contiguous", 1.00),
     ("avx512-bf16", "wide-dense"): Choice("fp32", "contiguous", 1.00),
-    ("avx512-bf16", "small-convolutional"): Choice("fp32", "channels-last", 1.24),
-    ("avx512-bf16", "deep-convolutional"): Choice("fp32", "channels-last", 1.04),
+    ("avx512-bf16", "small-convolutional"): Choice("fp32", "channels-last", 1.29),
+    ("avx512-bf16", "deep-convolutional"): Choice("fp32", "channels-last", 1.08),
     ("avx512-bf16", "recurrent"): Choice("fp32", "contiguous", 1.00),
+    ("other", "dense"): Choice("fp32", "contiguous", 1.00),
+    ("other", "wide-dense"): Choice("fp32", "contiguous", 1.00),
+    ("other", "small-convolutional"): Choice("fp32", "channels-last", 1.34),
 }
 PLAIN = Choice("fp32", "contiguous", None)
 
