@@ -110,6 +110,7 @@ def main() -> None:
     options.add_argument("--source", help="another source in place of the recipe's")
     chosen = options.parse_args()
     place = Path(__file__).parents[1] / "recipes"
+    place.mkdir(exist_ok=True)
     for name in chosen.names or RECIPES:
         (place / f"{name}.toml").write_text(run(name, chosen.data_dir, chosen.source))
 

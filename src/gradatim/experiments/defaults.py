@@ -39,6 +39,13 @@ TRAINING: dict[str, dict[str, Any]] = {
     "resnet": {**NESTEROV, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
                "label_smoothing": 0.1},
 }  # fmt: skip
+RECURRENT = {**ADAM, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
+TRAINING |= {
+    "bag": {**ADAM, "learning_rate": 1e-2, "weight_decay": 0.05, "warmup": 0.1},
+    "rnn": {**RECURRENT, "learning_rate": 1e-3},
+    "gru": {**RECURRENT, "learning_rate": 3e-3},
+    "lstm": {**RECURRENT, "learning_rate": 3e-3},
+}
 OTHER = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1}
 
 
@@ -113,9 +120,18 @@ def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
 
 
 def augmentation(spec: Spec, model: str) -> dict[str, tuple[Any, str]]:
-    """Return the augmentation by recipe key, with reasons: none for models without convolutions."""
+    """Return the augmentation by recipe key, with reasons.
+
+    None for models without convolutions. LeNet is not shifted: on Fashion-MNIST in ten passes it
+    reached 88.4 % with shifts and 90.5 % without (recipes/fashion-mnist-lenet.toml).
+    """
     suggested = suggest(spec)
-    if spec.kind != "image" or family(model) not in ("linear", "mlp", "majority", "knn"):
+    if spec.kind != "image":
         return suggested
-    reason = f"{model} compares pixel with pixel"
-    return {key: ("none" if key == "data.crop" else 0, reason) for key in suggested}
+    if family(model) in ("linear", "mlp", "majority", "knn"):
+        reason = f"{model} compares pixel with pixel"
+        return {key: ("none" if key == "data.crop" else 0, reason) for key in suggested}
+    if family(model) == "lenet":
+        reason = "so small a net learns more from the pictures as they are"
+        return suggested | {"data.crop": ("none", reason), "data.crop_padding": (0, "not used")}
+    return suggested
