@@ -42,7 +42,7 @@ class Choice(NamedTuple):
     gain: float | None
 
 
-# Made by benchmarks/machine.py (figures in benchmarks/results/machine.md) on an Intel Xeon with AMX,
+# Made by benchmarks/machine.py (see benchmarks/results/machine.md) on an Intel Xeon with AMX,
 # torch 2.13; the lesser capabilities were played on it by telling oneDNN, MKL and ATen to use no
 # more than them. Without AMX, bf16 was slower than fp32 for every kind. Rows that are missing have
 # not been measured.
