@@ -126,7 +126,11 @@ def test_forward_and_backward(name, spec):
     for key, parameter in module.named_parameters():
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
-    if name not in ("linear", "perceptron", "bag"):  # they start at zero, where a square has no slope
+    if name not in (
+        "linear",
+        "perceptron",
+        "bag",
+    ):  # they start at zero, where a square has no slope
         without = [k for k, p in module.named_parameters() if not p.grad.any()]
         assert not without
 

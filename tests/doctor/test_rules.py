@@ -137,9 +137,7 @@ def test_the_primary_alarm_explains_the_others():
     found = ordered(alarms)
     assert found[0].name == "learning-rate-too-high"
     assert found[0].because_of == []
-    assert dict((f.name, list(f.because_of)) for f in found)["dying-relu"] == [
-        "learning-rate-too-high"
-    ]
+    assert {f.name: list(f.because_of) for f in found}["dying-relu"] == ["learning-rate-too-high"]
 
 
 def test_entropy_of_equal_counts_is_the_logarithm():
