@@ -130,21 +130,35 @@ def evaluate(
     return evaluate_run(Path(run), _text(source), target, _text(data_dir), talk)
 
 
-def predict(run: Place, *inputs: Place, talk: Talk = SILENCE) -> list[dict[str, Any]]:
-    """Say what images or rows of tables are.
+def predict(
+    run: Place,
+    *inputs: Place,
+    length: int | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+    talk: Talk = SILENCE,
+) -> list[dict[str, Any]]:
+    """Say what images, rows of tables, series or texts are, or continue texts.
 
     Args:
         run: a run folder or a model package.
-        inputs: images, folders of images, tables.
+        inputs: images, folders of images, tables, arrays; texts, or files of texts.
+        length: characters that are added to a text (default 200).
+        temperature: of these characters' draws (default 0.8); 0 always takes the likeliest.
+        seed: of these draws (default 0).
         talk: where progress goes; nowhere by default.
 
     Returns:
         One mapping an input: ``input``, and ``label``, ``probability``, ``probabilities``, or
-        ``value`` for a regression, or ``error`` with the reason why it could not be read.
+        ``value`` for a regression, or ``prompt`` and ``text`` for a text that is continued, or
+        ``error`` with the reason why it could not be read.
     """
-    from gradatim.experiments.prediction import predict_inputs
+    from gradatim.experiments.prediction import Continuation, predict_inputs
 
-    return predict_inputs(Path(run), [Path(item) for item in inputs], talk)
+    given = {"length": length, "temperature": temperature, "seed": seed}
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    continuation = Continuation(**said) if said else None
+    return predict_inputs(Path(run), list(inputs), talk, continuation)
 
 
 def explain(

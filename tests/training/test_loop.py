@@ -258,9 +258,10 @@ def test_the_record_tells_the_run(net, data, folder):
     batches, validation = data
     spec = Spec("classification", "vector", (4,), ("no", "yes"))
     trained = train(
-        net(), batches, validation=validation, spec=spec, epochs=2, folder=folder,
+        net(), batches, validation=validation, spec=spec, epochs=2, folder=folder / "made",
         class_counts=[50, 150], facts={"name": "given"},
     )  # fmt: skip
+    folder = folder / "made"
     record = Record.read(folder)
     run = record.last("run")
     assert run["name"] == "given" and run["kind"] == "vector" and run["classes"] == ["no", "yes"]

@@ -89,6 +89,8 @@ def is_share(name: str) -> bool:
 
 def name_of(metric_name: str) -> str:
     """Return a metric's name as written in a sentence."""
+    if metric_name == "bits-per-character":
+        return "bits per character"
     return {"r2": "R²", "mae": "mean absolute error", "rmse": "root mean squared error"}.get(
         metric_name, metric_name
     )

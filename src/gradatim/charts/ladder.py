@@ -7,6 +7,7 @@ from typing import Any
 from gradatim.charts import theme
 from gradatim.charts.confusion import distinct
 from gradatim.charts.figures import interval, is_share, metric, minus, name_of
+from gradatim.core.measures import LOWER_IS_BETTER
 from gradatim.core.page import Chart
 from gradatim.core.record import Event, Record, number
 
@@ -32,11 +33,11 @@ def chart(record: Record) -> Chart:
     ]
     order = [row["rung"] for row in rows]
     share = is_share(name)
-    title = (
-        "validation errors (%), fewer to the right"
-        if share
-        else "unexplained variance (1 − R²), less to the right"
-    )
+    title = "validation errors (%), fewer to the right"
+    if not share:
+        title = "unexplained variance (1 − R²), less to the right"
+    if name in LOWER_IS_BETTER:
+        title = f"validation {name_of(name)}, fewer to the right"
     ends = [value for row in rows for value in (row["low"], row["high"])]
     domain = [min(ends, default=0.01) * 0.9, max(ends, default=1.0) * 1.4]
     x = theme.quantity(
@@ -83,6 +84,8 @@ def chart(record: Record) -> Chart:
 
 
 def _wrong(name: str, value: float) -> float:
+    if name in LOWER_IS_BETTER:
+        return value
     return (100.0 if is_share(name) else 1.0) * (1.0 - value)
 
 
@@ -96,6 +99,8 @@ def _row(rung: Event, name: str, floor: float) -> dict[str, Any]:
     validation = rung["validation"]
     value = number(validation["value"])
     low, high = (validation.get(end) for end in ("low", "high"))
+    if name in LOWER_IS_BETTER:
+        low, high = high, low
     return {
         "y": max(floor, round(_wrong(name, value), 4)),
         "low": max(floor, round(_wrong(name, value if high is None else number(high)), 4)),

@@ -39,6 +39,8 @@ from gradatim.errors import ColumnError, DataError, EmptySourceError, ValueRefus
 
 SHORTEST_TEXT = 8
 """Free text has more characters a row than this on average; what is shorter is a code."""
+SENTENCE = 5
+"""A category's name has fewer words on average."""
 COMMON = 5
 """So many of the most frequent tokens are shown."""
 WINDOW = 128
@@ -70,8 +72,10 @@ def find_text(raw: RawTable, data: DataRecipe) -> str | None:
             )
         return data.text
     described = describe(others)
-    free = [name for name, _ in described.left_out if _is_free_text(others[name])]
-    return free[0] if len(free) == 1 and not described.columns else None
+    repeated = [column.name for column in described.columns if _is_sentences(others[column.name])]
+    free = [name for name, _ in described.left_out if _is_free_text(others[name])] + repeated
+    alone = len(described.columns) == len(repeated)
+    return free[0] if len(free) == 1 and alone else None
 
 
 def _is_free_text(series: pl.Series) -> bool:
@@ -84,6 +88,14 @@ def _is_free_text(series: pl.Series) -> bool:
     spaced = cast(float, text.str.contains(r"\s").mean())
     signs = cast(float, text.str.contains(r"[\p{L}]{2}").mean())
     return length > SHORTEST_TEXT and signs > 0.5 and (spaced > 0.5 or length > 2 * SHORTEST_TEXT)
+
+
+def _is_sentences(series: pl.Series) -> bool:
+    """Whether texts that repeat are too long for the names of categories."""
+    if not _is_free_text(series):
+        return False
+    words = text_of(series).drop_nulls().str.split(" ").list.len().mean()
+    return cast(float, words) >= SENTENCE
 
 
 def gather_texts(

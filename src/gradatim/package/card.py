@@ -122,8 +122,10 @@ def _number(value: float | None) -> str:
 
 
 def _use(spec: Spec) -> str:
-    example = '"picture.jpg"' if spec.kind == "image" else "row"
-    answer = "prediction.value" if spec.task == "regression" else "prediction.label"
+    examples = {"image": '"picture.jpg"', "sequence": "steps", "text": '"a text"'}
+    example = examples.get(spec.kind, "row")
+    answers = {"regression": "prediction.value", "next-token": "prediction.text"}
+    answer = answers.get(spec.task, "prediction.label")
     return "\n".join(
         [
             "## How to use it",

@@ -248,13 +248,15 @@ class Model:
 
     def _read_text(self, item: str | Path) -> Read:
         """Return a text, or the text of a file, as its tokens."""
+        from gradatim.data.sources.text_file import read_text
+
         text, name = item, ""
         if isinstance(item, Path):
             name = str(item)
             try:
-                text = item.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                return name, f"it cannot be read: {error}"
+                text = read_text(item)[0]
+            except DataError as error:
+                return name, error.message()
         length = None if self.spec.task == "next-token" else self.preprocessing.length
         return name, self.preprocessing.read_texts([str(text)], length)
 

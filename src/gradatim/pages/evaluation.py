@@ -25,6 +25,8 @@ def page(measured: Mapping[str, Any]) -> Page:
         blocks += [Heading("Mistakes"), *mistakes.measured(facts)]
         if facts.get("calibration"):
             blocks += trust.calibrated(facts["calibration"])
+    elif facts["metric"] == "bits-per-character":
+        blocks += trust.language(facts, noun)
     else:
         blocks.append(trust.errors(facts, noun, target))
     return Page(str(facts["source"]), blocks, f"{facts['model']}, measured")

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gradatim.core.files import write_text
-from gradatim.core.page import Block, Cell, Page, Table, Verdict
+from gradatim.core.page import Block, Cell, Heading, Page, Table, Text, Verdict
 
 
 def page(answers: Sequence[dict[str, Any]]) -> Page:
     """Return the answers of ``predict``: one row an input, the unreadable ones with reasons."""
     good = [answer for answer in answers if "error" not in answer]
+    if good and "text" in good[0]:
+        return Page("Continued", [block for answer in good for block in _continued(answer)])
     bad = [answer for answer in answers if "error" in answer]
     rows: list[list[Cell]] = [[answer["input"], *_said(answer)] for answer in good]
     columns = ["input", "value"] if good and "value" in good[0] else _CLASS_COLUMNS
@@ -35,6 +37,12 @@ def page(answers: Sequence[dict[str, Any]]) -> Page:
 _CLASS_COLUMNS = ["input", "class", "probability", "next likely"]
 
 
+def _continued(answer: dict[str, Any]) -> list[Block]:
+    """Return a text as it began, and as it was continued, line by line."""
+    lines = f"{answer['prompt']}{answer['text']}".splitlines()
+    return [Heading(f"After {answer['input']}"), *(Text(line) for line in lines if line.strip())]
+
+
 def _said(answer: dict[str, Any]) -> list[Cell]:
     if "value" in answer:
         return [answer["value"]]
@@ -52,8 +60,10 @@ def write_csv(answers: Sequence[dict[str, Any]], path: Path) -> None:
     A cell that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     names = sorted({name for answer in answers for name in answer.get("probabilities", {})})
-    regression = any("value" in answer for answer in answers)
-    said = ["value"] if regression else ["label", "probability"]
+    said = ["label", "probability"]
+    for key, names_of_it in (("value", ["value"]), ("text", ["prompt", "text"])):
+        if any(key in answer for answer in answers):
+            said = names_of_it
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_safe(["input", *said, "error", *names]))

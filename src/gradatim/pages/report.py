@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradatim.charts import figures
+from gradatim.core.measures import rank
 from gradatim.core.page import Block, Cell, Fold, Heading, Page, Table, Verdict
 from gradatim.pages.run_folder import RunFolder
 from gradatim.pages.sections import curves, data, ladder, mistakes, recipe, trust, verdict
@@ -41,7 +42,11 @@ def reports(folders: Sequence[Path]) -> Page:
     runs = [RunFolder(Path(folder)) for folder in folders]
     measured = [run for run in runs if run.test is not None]
     comparable = len({(run.source, run.metric) for run in measured}) == 1
-    best = max(measured, key=lambda run: float((run.test or {})["value"]), default=None)
+    best = max(
+        measured,
+        key=lambda run: rank(run.metric, float((run.test or {})["value"])),
+        default=None,
+    )
     blocks: list[Block] = []
     if comparable and best is not None and len(measured) > 1:
         blocks.append(_best(best, len(measured)))

@@ -11,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gradatim.core.measures import rank
 from gradatim.core.record import Event, Record
 from gradatim.errors import NotARunError, RunError
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
-NOUNS = {"image": "image", "vector": "sample", "table": "row"}
+NOUNS = {"image": "image", "vector": "sample", "table": "row", "text": "text"}
+NOUNS |= {"next-token": "passage"}
 
 
 class RunFolder:
@@ -95,7 +97,11 @@ class RunFolder:
             for rung in self.rungs:
                 if rung["rung"] == winner["rung"]:
                     return rung
-        return max(self.rungs, key=lambda rung: float(rung["validation"]["value"]), default=None)
+        return max(
+            self.rungs,
+            key=lambda rung: rank(str(rung["metric"]), float(rung["validation"]["value"])),
+            default=None,
+        )
 
     @cached_property
     def trained(self) -> Record:
@@ -132,7 +138,8 @@ class RunFolder:
     def metric(self) -> str:
         """Name of the metric that models are compared by."""
         named = self.best or self.run
-        return str(named.get("metric") or ("r2" if self.is_regression else "accuracy"))
+        of_task = {"regression": "r2", "next-token": "bits-per-character"}
+        return str(named.get("metric") or of_task.get(str(self.run.get("task")), "accuracy"))
 
     @property
     def is_regression(self) -> bool:
@@ -163,6 +170,10 @@ class RunFolder:
     def noun(self, count: float = 2) -> str:
         """Return what one sample is called: ``image``, ``row``, ``sample``."""
         kind = str((self.audit or {}).get("kind") or self.run.get("kind") or "vector")
+        if kind == "sequence":
+            return "series"
+        if self.run.get("task") == "next-token":
+            kind = "next-token"
         return NOUNS.get(kind, "sample") + ("" if count == 1 else "s")
 
     @property

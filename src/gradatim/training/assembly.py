@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradatim.core.files import disk_errors
 from gradatim.core.recipe import Recipe
 from gradatim.core.spec import Spec
 from gradatim.core.talk import Talk
@@ -111,6 +112,8 @@ def read_kept(request: Request) -> Kept | None:
     """
     if request.folder is None:
         return None
+    with disk_errors(request.folder):
+        request.folder.mkdir(parents=True, exist_ok=True)
     record = request.folder / "record.jsonl"
     checkpoint = Checkpoint(request.folder)
     if not request.resume:

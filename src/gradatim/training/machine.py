@@ -61,6 +61,7 @@ TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("other", "dense"): Choice("fp32", "contiguous", 1.00),
     ("other", "wide-dense"): Choice("fp32", "contiguous", 1.00),
     ("other", "small-convolutional"): Choice("fp32", "channels-last", 1.34),
+    ("other", "deep-convolutional"): Choice("fp32", "channels-last", 1.08),
 }
 PLAIN = Choice("fp32", "contiguous", None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gradatim.data.raw import RawText
 from gradatim.data.reading import Rejected, read_bytes
 from gradatim.data.sources import Request
@@ -23,16 +25,27 @@ def read(request: Request) -> RawText:
             given=request.target or request.task,
             next_step="leave target and task out, or give a table with a column of texts",
         )
+    text, notes = read_text(request.path)
+    return RawText(request.path.stem, text, notes)
+
+
+def read_text(path: Path) -> tuple[str, list[str]]:
+    r"""Return the text of a file with ``\n`` between its lines, and notes on how it was read.
+
+    Raises:
+        EmptySourceError: the file holds no text.
+        DataError: the file cannot be read, or holds binary data.
+    """
     try:
-        content = read_bytes(request.path)
+        content = read_bytes(path)
     except Rejected as rejected:
         raise DataError(
             f"the text cannot be read ({rejected.reason})",
-            given=request.path,
+            given=path,
             next_step="check the path and its permissions",
         ) from rejected
-    text, notes = decoded(request.path, content)
+    text, notes = decoded(path, content)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        raise EmptySourceError("the text is empty", given=request.path)
-    return RawText(request.path.stem, text, notes)
+        raise EmptySourceError("the text is empty", given=path)
+    return text, notes

@@ -113,6 +113,11 @@ def _shape(audit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shape = audit.get("shape") or []
     if len(shape) == 3:
         yield "Stored as", f"{shape[0]} x {shape[1]} pixels, {_channels(shape[2])}"
+    elif len(shape) == 2:
+        yield "Stored as", f"{shape[0]:,} steps of {shape[1]:,} numbers, at most"
+    elif len(shape) == 1 and audit.get("kind") == "text":
+        unit = (audit.get("features") or [{}])[0].get("name", "tokens")
+        yield "Stored as", f"{shape[0]:,} {unit}, at most"
     elif len(shape) == 1:
         yield "Stored as", f"{shape[0]} numbers" if shape[0] != 1 else "1 number"
     sizes = audit.get("sizes")

@@ -20,7 +20,7 @@ PICTURE_BYTES = 60_000
 
 def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield the section of a model that was measured."""
-    if run.test is None:
+    if run.test is None or run.metric == "bits-per-character":
         return
     yield Heading("Mistakes", "mistakes")
     yield from measured(run.test)

@@ -16,7 +16,10 @@ from gradatim.pages.run_folder import RunFolder
 def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield calibration, the regression's scatter and the decision boundary, where known."""
     test = run.test
-    if test is not None and run.is_regression:
+    if test is not None and test["metric"] == "bits-per-character":
+        yield from language(test, run.noun())
+        yield from _continuations(run)
+    elif test is not None and run.is_regression:
         yield from _regression(run, test)
     elif test is not None and test.get("calibration"):
         yield from calibrated(test["calibration"])
@@ -53,6 +56,33 @@ def _regression(run: RunFolder, test: Event) -> Iterator[Block]:
     pairs = _predictions(run)
     if pairs is not None:
         yield predicted.chart(*pairs, target=name, unit=unit)
+
+
+def language(test: Event, noun: str) -> Iterator[Block]:
+    """Yield the measures of a model of the next character with their intervals."""
+    facts = test.get("language") or {}
+    bits = figures.interval(test["metric"], test.get("low"), test.get("high"))
+    rows: list[list[Cell]] = [["bits per character", figures.minus(float(test["value"]), 3), bits]]
+    if facts.get("perplexity") is not None:
+        shown = figures.significant(facts["perplexity"], 4)
+        rows.append(["perplexity, 2 to this power", shown, _ends(facts.get("interval"))])
+    caption = (
+        f"On {test['samples']:,} test {noun}, {figures.count(facts.get('characters'))} characters"
+    )
+    yield Heading("Foretelling", "foretelling")
+    yield Table(["measure", "value", "95 % interval"], rows, caption=caption)
+
+
+def _continuations(run: RunFolder) -> Iterator[Block]:
+    """Yield how the model continues a text."""
+    events = run.record.of("continuation")
+    if events:
+        yield Heading("Continued", "continued")
+        yield Text(f"It was given: {events[0]['prompt']}")
+    for event in events:
+        yield Text(f"At temperature {float(event['temperature']):g} it went on:", "plain")
+        lines: list[Block] = [Text(line) for line in event["text"].splitlines() if line.strip()]
+        yield from lines
 
 
 def errors(test: Event, noun: str, target: tuple[str, str]) -> Table:

@@ -47,6 +47,8 @@ def measured(test: Event, model: str, noun: str, target: tuple[str, str]) -> Ver
     """
     if test["metric"] == "accuracy":
         return _classification(test, model, noun)
+    if test["metric"] == "bits-per-character":
+        return _language(test, model, noun)
     return _regression(test, model, noun, target)
 
 
@@ -94,6 +96,29 @@ def _regression(test: Event, model: str, noun: str, target: tuple[str, str]) -> 
     return Verdict(statement, "\n".join(lines), level)
 
 
+def _language(test: Event, model: str, noun: str) -> Verdict:
+    facts = test.get("language") or {}
+    value, low, high = float(test["value"]), test.get("low"), test.get("high")
+    characters = figures.count(facts.get("characters"))
+    lines = [f"Foretelling {characters} characters of {int(test['samples']):,} unseen {noun}"]
+    known = low is not None and high is not None
+    lines[0] += f"; 95 % interval {figures.interval(test['metric'], low, high)}." if known else "."
+    if facts.get("perplexity"):
+        lines.append(
+            f"Perplexity {figures.significant(facts['perplexity'])}: as if it chose among so many "
+            "equally likely characters."
+        )
+    guess = baseline(test)
+    level: Level = "good"
+    if guess is not None:
+        lines.append(f"Knowing only how frequent each is takes {figures.minus(guess, 3)} bits.")
+        if high is not None and high >= guess:
+            level = "note"
+            lines.append("With this text that cannot be told apart from it.")
+    statement = f"{model} needs {figures.minus(value, 3)} bits per character"
+    return Verdict(statement, "\n".join(lines), level)
+
+
 def _amount(value: float, unit: str) -> str:
     return figures.significant(value) + (f"\N{NO-BREAK SPACE}{unit}" if unit else "")
 
@@ -104,11 +129,10 @@ def _validated(run: RunFolder) -> Verdict:
     if value is None:
         return Verdict(f"{run.model} is fitted, but was not measured", "", "note")
     shown = figures.metric(run.metric, value)
-    statement = (
-        f"{run.model} reaches R² {shown} on the validation {run.noun()}"
-        if run.is_regression
-        else f"{run.model} names {shown} of the validation {run.noun()} right"
-    )
+    statement = f"{run.model} names {shown} of the validation {run.noun()} right"
+    if run.metric != "accuracy":
+        name = figures.name_of(run.metric)
+        statement = f"{run.model} reaches {name} {shown} on the validation {run.noun()}"
     lines = [detail] if detail else []
     lines.append(
         f"No test part was measured: the model was chosen on these {run.noun()}, so it will do a "
@@ -131,7 +155,8 @@ def _unfinished(run: RunFolder) -> Verdict:
     value, _ = _validation(run)
     if value is not None:
         shown = figures.metric(run.metric, value)
-        what = f"R² {shown}" if run.is_regression else f"{shown} right"
+        right = run.metric == "accuracy"
+        what = f"{shown} right" if right else f"{figures.name_of(run.metric)} {shown}"
         parts.append(f"Best so far: {run.model}, {what} on the validation {run.noun()}.")
     if run.reason == "non-finite":
         parts.append("The loss stopped being a number; a smaller learning rate may help.")
@@ -194,6 +219,8 @@ def _task(run: RunFolder) -> str:
     if run.is_regression:
         name, unit = run.target
         return f"predict {name}" + (f" in {unit}" if unit else "") + f" of {run.noun()}"
+    if run.run.get("task") == "next-token":
+        return "continue a text, character by character"
     return f"tell {len(run.classes)} classes of {run.noun()} apart" if run.classes else "unknown"
 
 
