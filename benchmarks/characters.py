@@ -1,6 +1,6 @@
 """Bits a character on a real text: n-grams by Kneser-Ney against a next-character LSTM.
 
-    OMP_NUM_THREADS=1 python benchmarks/characters.py kjv.txt --epochs 2
+    OMP_NUM_THREADS=1 python benchmarks/characters.py kjv.txt
 
 Both learn from the first 75 % of the text and are measured on the last 15 %; the 10 % between them
 choose the LSTM's epoch. The text used for the committed result is the King James Bible (public
@@ -39,7 +39,8 @@ def fitted(text, model, out, **settings):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("text", type=Path)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--precision", default="bf16")
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--keep", type=Path, help="folder for the runs")
     chosen = parser.parse_args()
@@ -63,6 +64,7 @@ def main():
             "lstm",
             place / "lstm",
             epochs=chosen.epochs,
+            precision=chosen.precision,
             settings={"model.hidden": chosen.hidden},
         )
         rows.append(lstm | {"model": f"LSTM, {chosen.hidden} units, {chosen.epochs} epochs"})

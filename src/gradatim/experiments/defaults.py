@@ -15,6 +15,7 @@ from gradatim.models import check_name
 from gradatim.training import LOSSES, OPTIMISERS, SCHEDULES
 from gradatim.training.machine import check_device
 
+STREAMS = 16  # of a text, read side by side
 BUDGET = 300.0  # seconds, when neither a budget nor epochs are given
 
 RUNGS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -103,9 +104,11 @@ def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
         model: name in ``MODELS``.
     """
     recipe = recipe.filled({"model.name": model}, "the rung of the ladder")
-    recipe = recipe.filled(
-        {"data.batch_size": batch_size(samples)}, f"{samples:,} training samples"
-    )
+    size, reason = batch_size(samples), f"{samples:,} training samples"
+    if spec.task == "next-token":
+        size = STREAMS
+        reason = f"one step foretells {STREAMS * spec.size:,} characters; more steps teach more"
+    recipe = recipe.filled({"data.batch_size": size}, reason)
     chosen = TRAINING.get(family(model), OTHER)
     if spec.task == "regression":
         chosen = {**chosen, "label_smoothing": 0.0}
