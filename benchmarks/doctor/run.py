@@ -1,9 +1,12 @@
 """The doctor's benchmark: faulty programs, healthy controls, recall, false alarms, places.
 
-    python benchmarks/doctor/run.py [--only F01,F08,H10] [--seeds 1] [--probe] [--out FILE]
+    python benchmarks/doctor/run.py [--only F01,H] [--seeds 1] [--probe] [--out FILE]
+    python benchmarks/doctor/run.py --report FILE     figures of what was written, with intervals
+    python benchmarks/doctor/run.py --manifest        do the faults show? twin beside patient
+    python benchmarks/doctor/run.py --harm            is the output the same to the byte?
 
-One line a run goes to the output file (JSON), so that a long benchmark can be taken up again;
-``--report FILE`` prints the figures of such a file.
+One line a run goes to the output file (JSON), so that a long benchmark can be taken up again: runs
+that are in the file already are left out. One program runs at a time.
 """
 
 from __future__ import annotations
@@ -14,16 +17,21 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "faults"))
 
-from cases import CASES, Case  # noqa: E402
+from cases import CASES, Case, patched  # noqa: E402
 from controls import CONTROLS, Control  # noqa: E402
-from harness import localised, stumbled, watched, write  # noqa: E402
+from harness import figure, localised, plain, stumbled, watched, write  # noqa: E402
 
 from gradatim.treatments import TREATMENTS  # noqa: E402
+
+Row = dict[str, Any]
 
 
 def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -36,98 +44,148 @@ def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def one(item: Case | Control, seed: int, probe: bool) -> dict[str, object]:
-    with tempfile.TemporaryDirectory() as folder:
-        script = write(item.source(), Path(folder))
-        began = time.time()
-        result = watched(script, seed, Path(folder), TREATMENTS if probe else None)
-        primary = result.verdict.primary
-        row: dict[str, object] = {
-            "id": item.id, "seed": seed, "probe": probe, "exit": result.exit,
-            "alarms": result.alarms, "notes": result.notes, "wants": sorted(result.verdict.wants),
-            "trials": sorted(result.trials), "stumbled": stumbled(result.verdict), "seconds": round(time.time() - began, 1),
-            "overhead": result.verdict.overhead, "lost": result.record.events[-1].get("lost"),
-            "place": primary and [primary.where.module, primary.where.parameter, primary.where.line],
-        }  # fmt: skip
-        if isinstance(item, Case):
-            row["accept"] = list(item.accept)
-            row["localised"] = localised(result, item.where, script)
-        return row
-
-
 def half(item: Case | Control) -> str:
-    """Return the half of a program: split by architecture x data, that is by twin."""
+    """Return the half of a program: programs are split by architecture x data, that is by twin."""
     twins = sorted({case.twin for case in CASES} | {control.twin for control in CONTROLS})
     return "development" if twins.index(item.twin) % 2 == 0 else "confirmation"
 
 
-def proportion(name: str, flags: list[bool]) -> str:
+def diagnosed(item: Case | Control, seed: int, probe: bool) -> Row:
+    """Run one program watched, with trials when ``probe`` is set."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = write(item.source(), Path(folder))
+        began = time.time()
+        result = watched(script, seed, Path(folder), TREATMENTS if probe else None)
+        first = result.verdict.primary
+        row: Row = {
+            "id": item.id,
+            "seed": seed,
+            "probe": probe,
+            "exit": result.exit,
+            "alarms": result.alarms,
+            "notes": result.notes,
+            "wants": sorted(result.verdict.wants),
+            "trials": sorted(result.trials),
+            "stumbled": stumbled(result.verdict),
+            "lost": result.record.events[-1].get("lost"),
+            "seconds": round(time.time() - began, 1),
+            "overhead": result.verdict.overhead,
+            "step": first.step if first else None,
+            "place": [first.where.module, first.where.parameter, first.where.line]
+            if first
+            else None,
+        }
+        if isinstance(item, Case):
+            row["accept"], row["tier"] = list(item.accept), item.tier
+            row["localised"] = localised(result, item.where, script)
+        return row
+
+
+def hit(row: Row, count: int) -> bool:
+    """Say whether one of the first alarms is an accepted diagnosis."""
+    return bool(set(row["alarms"][:count]) & set(row["accept"]))
+
+
+def proportion(name: str, flags: list[bool]) -> None:
     low, high = wilson(sum(flags), len(flags))
-    return f"{name}: {sum(flags)}/{len(flags)} ({100 * low:.0f}-{100 * high:.0f} %)"
+    print(f"  {name}: {sum(flags)}/{len(flags)} ({100 * low:.1f} to {100 * high:.1f} %)")
 
 
-def report(rows: list[dict[str, object]]) -> None:
+def report(rows: list[Row]) -> None:
+    """Print the figures, for all programs and for the two halves."""
     items = {item.id: item for item in [*CASES, *CONTROLS]}
     for part in ("all", "development", "confirmation"):
-        chosen = [r for r in rows if part == "all" or half(items[str(r["id"])]) == part]
-        faults = [r for r in chosen if "accept" in r]
-        controls = [r for r in chosen if "accept" not in r]
-        print(f"-- {part}")
+        chosen = [row for row in rows if part == "all" or half(items[row["id"]]) == part]
+        print(f"{part}:")
+        faults = [row for row in chosen if "accept" in row]
         if faults:
-            print("  " + proportion("detected (any alarm)", [bool(r["alarms"]) for r in faults]))
-            print(
-                "  "
-                + proportion(
-                    "top-1", [bool(set(r["alarms"][:1]) & set(r["accept"])) for r in faults]
-                )
-            )  # type: ignore[index,call-overload]
-            print(
-                "  "
-                + proportion(
-                    "top-3", [bool(set(r["alarms"][:3]) & set(r["accept"])) for r in faults]
-                )
-            )  # type: ignore[index,call-overload]
-            print(
-                "  "
-                + proportion(
-                    "localised, of those with a place",
-                    [bool(r["localised"]) for r in faults if r["localised"] is not None],
-                )
-            )
+            proportion("detected, any alarm", [bool(row["alarms"]) for row in faults])
+            proportion("detected, by an accepted name", [hit(row, 99) for row in faults])
+            proportion("top-1", [hit(row, 1) for row in faults])
+            proportion("top-3", [hit(row, 3) for row in faults])
+            placed = [row for row in faults if row["localised"] is not None]
+            proportion("localised, where a place is asked", [row["localised"] for row in placed])
+        controls = [row for row in chosen if "accept" not in row]
         if controls:
-            print("  " + proportion("false alarms per run", [bool(r["alarms"]) for r in controls]))
-            names = sorted({str(r["id"]) for r in controls})
-            loud = {str(r["id"]) for r in controls if r["alarms"]}
-            print("  " + proportion("false alarms per program", [name in loud for name in names]))
+            proportion("false alarms per run", [bool(row["alarms"]) for row in controls])
+            loud = {row["id"] for row in controls if row["alarms"]}
+            names = {row["id"] for row in controls}
+            proportion("false alarms per program", [name in loud for name in names])
+    costs = [row["overhead"] for row in rows if row["overhead"] is not None]
+    if costs:
+        print(f"share of time spent on looking: median {median(costs):.3f}, worst {max(costs):.3f}")
+
+
+def manifest(case: Case, seeds: int) -> str:
+    """Compare a patient with its twin on the case's own outcome, seed by seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        sick = write(case.source(), Path(folder), "sick.py")
+        well = write(patched(case.twin, ()), Path(folder), "well.py")
+        worse, pairs = 0, []
+        for seed in range(seeds):
+            a = figure(plain(sick, seed), case.outcome)
+            b = figure(plain(well, seed), case.outcome)
+            pairs.append(f"{a:.3g}/{b:.3g}")
+            if case.outcome == "accuracy":
+                worse += not a > b - 0.05
+            else:
+                worse += not a < b * 1.1
+    return f"{case.id} {case.tier}: worse on {worse} of {seeds}, {case.outcome} {' '.join(pairs)}"
+
+
+def harm(item: Case | Control) -> str:
+    """Compare a program's output with and without being watched."""
+    from gradatim.probes.parent import Script
+
+    with tempfile.TemporaryDirectory() as folder:
+        script = write(item.source(), Path(folder))
+        expected = plain(script, 0)
+        out = Path(folder) / "out.txt"
+        run = Script(script, ["0"], record=Path(folder) / "record.jsonl", output=out)
+        run.follow(lambda record: False, limit=120)
+        same = out.read_text() == expected
+    return f"{item.id}: {'the same to the byte' if same else 'DIFFERENT'}"
+
+
+def each(items: list[Case | Control], act: Callable[[Any], str]) -> None:
+    for item in items:
+        print(act(item), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="ids, or F or H, with commas between")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--probe", action="store_true")
-    parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--report", type=Path, default=None)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--report", type=Path)
+    parser.add_argument("--manifest", action="store_true")
+    parser.add_argument("--harm", action="store_true")
     given = parser.parse_args()
+    read = given.report or given.out
+    rows = [json.loads(line) for line in read.open()] if read and read.exists() else []
     if given.report:
-        report([json.loads(line) for line in given.report.read_text().splitlines()])
+        report(rows)
         return
     chosen = set(filter(None, given.only.split(",")))
     items = [i for i in [*CASES, *CONTROLS] if not chosen or i.id in chosen or i.id[0] in chosen]
-    rows = []
+    if given.manifest:
+        each([i for i in items if isinstance(i, Case)], lambda case: manifest(case, given.seeds))
+        return
+    if given.harm:
+        each(items, harm)
+        return
+    done = {(row["id"], row["seed"], row["probe"]) for row in rows}
     for item in items:
         for seed in range(given.seeds):
-            row = one(item, seed, given.probe)
+            if (item.id, seed, given.probe) in done:
+                continue
+            row = diagnosed(item, seed, given.probe)
             rows.append(row)
-            good = (
-                ""
-                if "accept" not in row
-                else ("ok " if set(row["alarms"][:1]) & set(item.accept) else "-- ")
-            )
-            print(
-                f"{item.id} {good}{row['alarms']} notes {row['notes']} wants {row['wants']} {row['seconds']} s {row['lost'] or ''}{row['stumbled'] or ''}",
-                flush=True,
-            )
+            mark = "" if "accept" not in row else "ok" if hit(row, 1) else "--"
+            odd = [*(row["lost"] or []), *row["stumbled"]]
+            print(item.id, seed, mark, row["alarms"], "notes", row["notes"], "wants", row["wants"],
+                  f"{row['seconds']} s", *odd, flush=True)  # fmt: skip
             if given.out:
                 with open(given.out, "a") as file:
                     file.write(json.dumps(row) + "\n")

@@ -1,8 +1,10 @@
 """The table of rules, their pages, and what single rules say of made-up Records."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from gradatim.core.registry import resolve
 from gradatim.doctor import RULES, diagnose
 from gradatim.doctor.causes import EXPLAINS, ORDER, explains
 from gradatim.doctor.diagnosis import ordered
-from gradatim.doctor.explanation import PARTS, explain, parts
+from gradatim.doctor.explanation import PARTS, explain, markdown, parts
 from gradatim.doctor.facts import Facts, entropy
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import NotSeen, Rule, Want
@@ -31,7 +33,8 @@ def backward(step, **more):
     event = {"event": "backward", "step": step, "value": reading["value"], "leaf": False,
              "complete": True, "reached": ["Net.a.weight"], "anonymous": 0, "losses": [reading],
              "tail": [], "sign": 1, "divided": 1.0, "summed": False, "averaged": False,
-             "activations": [], "layers": [], "batch_norms": [], "hazards": [], "linear": False}  # fmt: skip
+             "activations": [], "layers": [], "batch_norms": [], "hazards": [],
+             "linear": False}  # fmt: skip
     return {**event, **more}
 
 
@@ -48,14 +51,7 @@ def record(*events, steps=100):
     optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "groups": [{"lr": 0.1}],
                  "parameters": [{"name": "Net.a.weight", "shape": [4, 4], "trainable": True}],
                  "file": "train.py", "line": 9}  # fmt: skip
-    end = {
-        "event": "unwatched",
-        "step": steps,
-        "seconds": 10.0,
-        "looking": 0.1,
-        "exit": 0,
-        "lost": [],
-    }
+    end = {"event": "unwatched", "step": steps, "worked": 10.0, "looking": 0.1, "exit": 0}
     return Record([optimiser, *events, end])
 
 
@@ -83,6 +79,17 @@ def test_every_rule_is_whole(name):
     assert list(found) == ["", *PARTS]
     assert all(found.values())
     assert explain(name).title == name
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "faults"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_documentation_has_the_page_of_every_rule(name):
+    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == markdown(name), (
+        "write it anew: python -m gradatim.doctor.explanation docs/faults"
+    )
+    assert f"({name}.md)" in (DOCS / "README.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_fault_names_the_closest():
@@ -137,7 +144,7 @@ def test_the_primary_alarm_explains_the_others():
     found = ordered(alarms)
     assert found[0].name == "learning-rate-too-high"
     assert found[0].because_of == []
-    assert {f.name: list(f.because_of) for f in found}["dying-relu"] == ["learning-rate-too-high"]
+    assert {f.name: f.because_of for f in found}["dying-relu"] == ["learning-rate-too-high"]
 
 
 def test_entropy_of_equal_counts_is_the_logarithm():
@@ -194,15 +201,11 @@ def test_a_treatment_is_wanted_then_believed():
 
 
 def test_every_treatment_that_is_wanted_exists():
-    from pathlib import Path
-
     from gradatim.doctor import rules
     from gradatim.treatments import TREATMENTS
 
     text = "".join(p.read_text(encoding="utf-8") for p in Path(rules.__path__[0]).glob("*.py"))
     assert all(f'"{name}"' in text for name in TREATMENTS)
-    import re
-
     wanted = set(re.findall(r'Want\(\("([a-z-]+)"', text))
     assert wanted <= set(TREATMENTS)
     assert len(wanted) >= 7

@@ -53,7 +53,7 @@ def watched(
 ) -> Result:
     """Run a program watched, with trials of the treatments that are wanted."""
     run = Script(script, [str(seed)], record=folder / f"record-{seed}.jsonl", quiet=True)
-    code = run.follow(lambda record: False, limit=120)
+    code = run.follow(lambda record: False, limit=600)
     record = Record(run.events)
     trials: dict[str, Record] = {}
     verdict = diagnose(record)
@@ -66,7 +66,7 @@ def watched(
             script, [str(seed)], record=folder / f"trial-{seed}-{name}.jsonl",
             treatments=[treatments[name]], quiet=True,
         )  # fmt: skip
-        trial.follow(lambda record: False, limit=120)
+        trial.follow(lambda record: False, limit=600)
         trials[name] = Record(trial.events)
         verdict = diagnose(record, trials)
     return Result(verdict, code, record, trials)

@@ -122,7 +122,51 @@ print(ema[0].sum().item())
     + HASH
 )
 
+COMPILED = (
+    """
+import torch
+from torch import nn
+torch.manual_seed(1)
+torch.set_num_threads(1)
+net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
+fast = torch.compile(net, backend="eager")
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+x, y = torch.randn(96, 6), torch.randint(0, 2, (96,))
+for step in range(12):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(fast(x), y)
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+    + HASH
+)
+
+SCRIPTED = (
+    """
+import torch
+from torch import nn
+torch.manual_seed(1)
+torch.set_num_threads(1)
+@torch.jit.script
+def loss_of(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(scores, y)
+net = nn.Linear(6, 2)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+x, y = torch.randn(40, 6), torch.randint(0, 2, (40,))
+for step in range(10):
+    optimizer.zero_grad()
+    loss = loss_of(net(x), y)
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+    + HASH
+)
+
 ALL = {
+    "compiled": COMPILED,
+    "scripted": SCRIPTED,
     "classifier": CLASSIFIER,
     "closure": CLOSURE,
     "by-hand": BY_HAND,

@@ -23,7 +23,7 @@ def test_output_weights_and_random_numbers_are_the_same_to_the_bit(
     assert capsys.readouterr().out == plain
     assert len(plain.splitlines()[-1].split()[0]) == 64
     assert record.of("lost") == []
-    assert record.last("unwatched")["lost"] == []
+    assert record.last("unwatched")["lost"] == (["compiled"] if kind == "compiled" else [])
     assert record.last("unwatched")["step"] > 0
 
 
@@ -121,7 +121,7 @@ def test_the_parent_can_end_a_script_that_alarms(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import torch, time\nwhile True:\n    time.sleep(0.05)\n")
     run = Script(script, record=tmp_path / "record.jsonl")
-    run.follow(lambda record: bool(record.of("watched")), every=0.1, limit=60)
+    run.follow(lambda record: bool(record.of("watched")), every=0.1, limit=300)
     record = Record(run.events)
     assert record.last("ended")["why"] == "alarm"
     assert record.last("unwatched")["killed"] is True

@@ -186,9 +186,9 @@ def test_sizes_are_root_mean_squares():
 def test_the_pace_is_fixed_steps_that_widen_when_looking_costs_too_much():
     pace = Pace()
     assert all(pace.closely(step, 100.0, 1.0) for step in range(1, FIRST_STEPS + 1))
-    assert not pace.closely(9, 0.0, 1.0)
+    assert not pace.candidate(9)
     assert pace.closely(16, ALLOWANCE / 2, 1.0)
     assert not pace.closely(24, ALLOWANCE + 1, 1.0)
     assert pace.interval == 16
-    assert not pace.closely(40, 0.0, 1.0)
+    assert not pace.candidate(40)
     assert pace.closely(48, ALLOWANCE + 1, 1000.0)

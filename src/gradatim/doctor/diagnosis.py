@@ -126,7 +126,8 @@ def _asked(rule: Rule, facts: Facts) -> Answer:
 def _overhead(facts: Facts) -> float | None:
     """Return the share of time spent on looking, as the watcher measured it."""
     last = facts.end or facts.record.last("losses")
-    if not last or not last.get("seconds"):
+    worked = last.get("worked") if last else None
+    if last is None or not worked:
         return None
     looking = float(last.get("looking", 0.0))
-    return round(looking / max(1e-9, float(last["seconds"]) - looking), 4)
+    return round(looking / max(1e-9, float(worked) - looking), 4)

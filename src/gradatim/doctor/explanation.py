@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from gradatim.core.files import write_text
 from gradatim.core.page import Block, Heading, Page, Text
 from gradatim.doctor.table import RULES
 from gradatim.errors import UnknownNameError
@@ -47,6 +49,29 @@ def parts(name: str) -> dict[str, str]:
     return found
 
 
+def markdown(name: str) -> str:
+    """Return the page of a fault as Markdown, for the documentation."""
+    lines = [f"# {name}"]
+    for part, text in parts(name).items():
+        lines.append(f"**{part}.** {text[:1].upper()}{text[1:]}" if part else text)
+    return "\n\n".join(lines) + "\n"
+
+
+def index() -> str:
+    """Return the list of all faults as Markdown."""
+    rows = [f"* [{name}]({name}.md): {parts(name)['']}" for name in sorted(RULES)]
+    return (
+        "# Faults\n\nEvery name the doctor knows; a name is for ever.\n\n" + "\n".join(rows) + "\n"
+    )
+
+
+def write(folder: Path) -> None:
+    """Write all pages: ``python -m gradatim.doctor.explanation docs/faults``."""
+    write_text(folder / "README.md", index())
+    for name in RULES:
+        write_text(folder / f"{name}.md", markdown(name))
+
+
 def explain(name: str) -> Page:
     """Return the page of a fault."""
     blocks: list[Block] = []
@@ -55,3 +80,7 @@ def explain(name: str) -> Page:
             blocks.append(Heading(part, part.lower().replace(" ", "-")))
         blocks.append(Text(text))
     return Page(name, blocks, "fault")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

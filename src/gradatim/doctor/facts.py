@@ -79,9 +79,9 @@ class Facts:
 
     @cached_property
     def parameters(self) -> dict[str, Event]:
-        """All parameters of all models by name, as first described."""
+        """All parameters of all models and optimisers by name, as first described."""
         found: dict[str, Event] = {}
-        for event in self.record.of("model"):
+        for event in [*self.record.of("model"), *self.optimisers.values()]:
             for item in event["parameters"]:
                 found.setdefault(item["name"], item)
         return found
@@ -147,10 +147,11 @@ class Facts:
     def several_players(self) -> bool:
         """Whether models are trained against one another, or on targets that move.
 
-        Several optimisers, or forward passes without gradients inside the very steps that train,
-        make the loss no measure of progress (GANs, reinforcement learning, teachers).
+        Several optimisers that each follow a backward pass of their own, or forward passes without
+        gradients inside the very steps that train, make the loss no measure of progress (GANs,
+        reinforcement learning, teachers).
         """
-        stepping = {event["optimiser"] for event in self.updates}
+        stepping = {e["optimiser"] for e in self.updates if "backward" in e["calls"]}
         trained = {e["model"] for e in self.forwards if e["training"]}
         inside = {
             e["step"]
@@ -170,11 +171,14 @@ class Facts:
             return None
         name = self.criterion
         if name in ("cross_entropy", "nll_loss"):
-            counts = added(item for _, item in self.labels)
-            return entropy(counts) or None
+            return self._entropy_of(added(counts for _, counts in self.labels))
         if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
             counts = added(c["labels"] for c in self.criteria if c.get("labels"))
-            return entropy(counts) if sum(counts) else None
+            weight = next((c["positive"] for c in self.criteria if c.get("positive")), None)
+            if weight is None or sum(counts) == 0:
+                return self._entropy_of(counts)
+            weighed = [counts[0], counts[1] * weight]
+            return float(entropy(weighed) * sum(weighed) / sum(counts))
         variances = [
             number(c["target"]["variance"])
             for c in self.criteria
@@ -183,6 +187,17 @@ class Facts:
         if name == "mse_loss" and variances:
             return median(variances) or None
         return None
+
+    def _entropy_of(self, counts: Sequence[float]) -> float | None:
+        """Return the entropy of labels, with the class weights and the smoothing of the loss."""
+        if sum(counts) == 0:
+            return None
+        weights = next((c["weights"] for c in self.criteria if c.get("weights")), None)
+        if weights is not None and len(weights) == len(counts):
+            counts = [count * weight for count, weight in zip(counts, weights, strict=True)]
+        smoothing = next((c["smoothing"] for c in self.criteria if c.get("smoothing")), 0.0)
+        share = smoothing * sum(counts) / len(counts)
+        return entropy([(1 - smoothing) * count + share for count in counts]) or None
 
     @cached_property
     def curve(self) -> list[tuple[int, float]]:
@@ -205,7 +220,7 @@ class Facts:
                 continue
             value = number(value)
             if item.get("reduction") == "sum":
-                value /= max(1, item.get("samples", 1))
+                value /= max(1, item.get("elements") or item.get("samples") or 1)
             if math.isfinite(value) and math.isfinite(got):
                 ratios.append(value / got)
         return median(ratios) if ratios else 1.0
@@ -268,5 +283,15 @@ class Facts:
     # -- data
 
     def inputs(self) -> list[Event]:
-        """Return the statistics of the first input of each training pass looked at."""
-        return [e["inputs"][0] for e in self.forwards if e.get("inputs")]
+        """Return the statistics of the input of each training pass looked at."""
+        passes = [*self.forwards, *self.backwards]
+        return [e["inputs"][0] for e in passes if e.get("inputs")]
+
+
+_VIEWS = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "T"}
+_VIEWS |= {"Permute", "Clone", "ToCopy", "Expand", "Slice", "Select"}
+
+
+def operations(event: Event) -> list[str]:
+    """Return the names of the operations before a loss, nearest first, changes of view left out."""
+    return [item["name"] for item in event["tail"] if item["name"] not in _VIEWS]

@@ -251,3 +251,15 @@ def first_non_finite(graph: Graph, name_of: Callable[[int], str | None]) -> Numb
                     "gave": key == "result",
                 }
     return None
+
+
+def first_input(graph: Graph) -> Tensor | None:
+    """Return what the first layer was given, when that has no history: the batch itself."""
+    for node in graph.nodes:
+        if not node.product:
+            continue
+        for key in _LAYER_INPUT:
+            values = node.saved(key)
+            if plain(values) and values.dim() >= 2:
+                return None if values.requires_grad else values
+    return None

@@ -95,8 +95,24 @@ def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: 
     numbers["input"].update(probabilities(given))
     if name != "ctc_loss":
         numbers.update(outcome(name, given, target))
+    numbers.update(_options(options))
+    if target.is_floating_point():
+        numbers["elements"] = int(max(target.numel(), given.numel()))
     if name in REGRESSION and given.dim() >= 1 and target.numel():
         numbers["targets_outside"] = _outside(given, target)
+    return numbers
+
+
+def _options(options: dict[str, Any]) -> Numbers:
+    """Return what changes the loss of knowing nothing: class weights, and label smoothing."""
+    numbers: Numbers = {}
+    weights, positive = options.get("weight"), options.get("pos_weight")
+    if plain(weights) and weights.dim() == 1 and weights.numel() <= MOST_CLASSES:
+        numbers["weights"] = weights.detach().tolist()
+    if plain(positive) and positive.numel() == 1:
+        numbers["positive"] = float(positive)
+    if options.get("label_smoothing"):
+        numbers["smoothing"] = float(options["label_smoothing"])
     return numbers
 
 
@@ -145,11 +161,12 @@ def describe(nodes: list[Node]) -> list[Numbers]:
     return found
 
 
-def hand_written(graph: Graph, nodes: list[Node]) -> Numbers | None:
+def hand_written(graph: Graph, nodes: list[Node], output: Tensor | None = None) -> Numbers | None:
     """Return what a loss written with plain operations computes, where the graph tells it.
 
-    Known forms: log-softmax picked by index or ``gather``, or weighted by one-hot targets;
-    squares and absolute values of differences.
+    Known forms: log-softmax picked by index or ``gather``; logarithms of probabilities multiplied
+    by zeros and ones; squares and absolute values of differences. Targets are read from what the
+    operations keep; those of differences follow from the model's output.
     """
     picked = next((n for n in nodes if n.name in ("GatherBackward0", "IndexBackward0")), None)
     logs = next((n for n in nodes if n.name in ("LogSoftmaxBackward0", "LogsumexpBackward0")), None)
@@ -158,34 +175,82 @@ def hand_written(graph: Graph, nodes: list[Node]) -> Numbers | None:
         if log is not None and any(n.name == "SoftmaxBackward0" for n in chain(log)):
             logs = log
     if logs is not None:
-        numbers: Numbers = {"name": "cross_entropy", "by_hand": True}
-        labels = _picked(picked)
-        if labels is not None:
-            result = logs.saved("result")
-            shape = picked.inputs[0].shape if picked is not None and picked.inputs else None
-            classes = shape[-1] if shape and len(shape) == 2 else 0
-            numbers["target"] = summary(labels)
-            if classes:
-                numbers["classes"] = classes
-                numbers["samples"] = int(labels.numel())
-                numbers["labels"] = counts(labels, classes)
-            if plain(result) and result.dim() == 2 and len(result) == len(labels) and classes:
-                right = result.argmax(1) == labels
-                numbers["right"] = counts(labels[right], classes) or [0] * classes
-        return numbers
+        return _classes_by_hand(logs, picked)
+    two = next((reading for n in nodes if (reading := _two_classes_by_hand(n))), None)
+    if two is not None:
+        return two
     square = next((n for n in nodes if _is_square(n)), None)
     if square is not None:
-        return {"name": "mse_loss", "by_hand": True, "samples": (square.shape or (1,))[0]}
-    if any(n.name == "AbsBackward0" for n in nodes):
+        numbers: Numbers = {
+            "name": "mse_loss",
+            "by_hand": True,
+            "samples": (square.shape or (1,))[0],
+        }
+        numbers.update(_difference(square, output))
+        return numbers
+    if any(n.name == "AbsBackward0" and _below_is_difference(n) for n in nodes):
         return {"name": "l1_loss", "by_hand": True}
     return None
 
 
+def _classes_by_hand(logs: Node, picked: Node | None) -> Numbers:
+    """Return labels and right answers of log-probabilities picked by index."""
+    numbers: Numbers = {"name": "cross_entropy", "by_hand": True}
+    labels = _picked(picked)
+    if labels is None or picked is None:
+        return numbers
+    result = logs.saved("result")
+    shape = picked.inputs[0].shape if picked.inputs else None
+    classes = shape[-1] if shape and len(shape) == 2 else 0
+    numbers["target"] = summary(labels)
+    if classes:
+        numbers["classes"] = classes
+        numbers["samples"] = int(labels.numel())
+        numbers["labels"] = counts(labels, classes)
+    if plain(result) and result.dim() == 2 and len(result) == len(labels) and classes:
+        right = result.argmax(1) == labels
+        numbers["right"] = counts(labels[right], classes) or [0] * classes
+    return numbers
+
+
+def _two_classes_by_hand(node: Node) -> Numbers | None:
+    """Return labels of ``y * log(p)``: a product of zeros and ones with a logarithm."""
+    if (
+        node.name != "MulBackward0"
+        or len(node.inputs) != 1
+        or node.inputs[0].name != "LogBackward0"
+    ):
+        return None
+    target, p = node.saved("self"), node.inputs[0].saved("self")
+    if not plain(target):
+        target = node.saved("other")
+    if not plain(target) or not plain(p) or target.shape != p.shape or target.dim() == 0:
+        return None
+    if not bool(((target == 0) | (target == 1)).all()):
+        return None
+    reading = outcome("binary_cross_entropy", p, target)
+    return {"name": "binary_cross_entropy", "by_hand": True, "target": summary(target), **reading}
+
+
+def _below_is_difference(node: Node) -> bool:
+    return any(item.name in ("SubBackward0", "RsubBackward1") for item in node.inputs)
+
+
+def _difference(square: Node, output: Tensor | None) -> Numbers:
+    """Return the targets of a squared difference, which is the output less what is squared."""
+    difference = square.saved("self")
+    if not plain(difference) or output is None or difference.numel() != output.numel():
+        return {}
+    first = square.inputs[0].handle.next_functions[0][0] is not None  # the output stands first
+    output = output.view_as(difference).float()
+    target = output - difference.detach() if first else output + difference.detach()
+    numbers = summary(target)
+    numbers["variance"] = float(few(target).var(0, correction=0).mean())
+    return {"target": numbers}
+
+
 def _is_square(node: Node) -> bool:
-    if not node.shape:
-        return False
-    below = {item.name for item in node.inputs}
-    if "SubBackward0" not in below and "RsubBackward1" not in below:
+    if not node.shape or not _below_is_difference(node):
         return False
     if node.name == "PowBackward0":
         return bool(node.saved("exponent") == 2)

@@ -57,7 +57,7 @@ class Evaluations:
             found["fingerprints"] += prints
             self._fingerprints += len(prints)
         self._latest = found
-        if target is not None and forward.result is not None:
+        if target is not None and forward.result is not None and forward.result.dim() == 2:
             paired = criteria.outcome("cross_entropy", forward.result, target)
             if paired.get("labels"):
                 self._count(found.setdefault("paired", {"seen": 0}), paired)

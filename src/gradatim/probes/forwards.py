@@ -31,7 +31,7 @@ class Forward:
         self.places = {tensor.data_ptr() for tensor in self.inputs}
         self.order: int | None = None  # execution number of the result in the graph
         self.calls: list[Numbers] = []
-        self.result: Tensor | None = None  # of an evaluation, until it is counted
+        self.result: Tensor | None = None  # until the step ends
         self.numbers: Numbers = {
             "model": name,
             "gradient": torch.is_grad_enabled(),
@@ -134,6 +134,8 @@ class Forwards:
             call["is_batch"] = first.data_ptr() in now.places
         if gave:
             call["result"] = list(gave[0].shape)
+        if isinstance(module, nn.MultiheadAttention):
+            call["batch_first"] = module.batch_first
         if isinstance(module, nn.RNNBase):
             call["batch_first"] = module.batch_first
             call["carried"] = self._carried(module, arguments)
@@ -168,7 +170,7 @@ class Forwards:
             return  # a loss written as a module
         if gave and gave[0].grad_fn is not None:
             now.order = gave[0].grad_fn._sequence_nr()
-        elif gave and gave[0].dim() == 2:
+        if gave:
             now.result = gave[0].detach()
         if now.inputs:
             batch = now.inputs[0]
@@ -176,14 +178,15 @@ class Forwards:
             if batch.dim() >= 2 and batch.is_floating_point():
                 now.numbers["fingerprints"] = fingerprints(batch)
         if self.close and now.inputs:
-            now.numbers["inputs"] = [self._input(tensor) for tensor in now.inputs[:3]]
+            now.numbers["inputs"] = [self.describe_input(tensor) for tensor in now.inputs[:3]]
             if gave and gave[0].is_floating_point():
                 now.numbers["output"] = output(gave[0])
         now.inputs = now.inputs[:1]
         self.finished.append(now)
 
     @staticmethod
-    def _input(tensor: Tensor) -> Numbers:
+    def describe_input(tensor: Tensor) -> Numbers:
+        """Return scale, features and layout of an input."""
         numbers = summary(tensor)
         numbers["features"] = features(tensor)
         numbers["layout"] = layout(tensor)

@@ -23,6 +23,7 @@ class Script:
         arguments: what it is given.
         record: where the observations go; the folder is made.
         treatments: ``module:function`` each, applied right after PyTorch is imported.
+        output: the file its standard output goes to; None is this process's own.
         quiet: throw the script's output away (for trials).
     """
 
@@ -33,6 +34,7 @@ class Script:
         *,
         record: Path,
         treatments: Sequence[str] = (),
+        output: Path | None = None,
         quiet: bool = False,
     ) -> None:
         if not script.is_file():
@@ -50,13 +52,17 @@ class Script:
             *(sys.executable, "-m", "gradatim.probes.child", *options),
             *(str(record.resolve()), str(script), *arguments),
         ]
-        self._quiet = quiet
+        self._output, self._quiet = output, quiet
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the child."""
         nowhere = subprocess.DEVNULL if self._quiet else None
-        self._process = subprocess.Popen(self._command, stdout=nowhere, stderr=nowhere)
+        if self._output is None:
+            self._process = subprocess.Popen(self._command, stdout=nowhere, stderr=nowhere)
+            return
+        with open(self._output, "wb") as file:
+            self._process = subprocess.Popen(self._command, stdout=file, stderr=nowhere)
 
     def read(self) -> bool:
         """Take in what was written since; say whether that was anything."""

@@ -10,16 +10,16 @@ Function = Callable[..., Any]
 
 
 class Patches:
-    """Everything that was put in place, undone in reverse order."""
+    """Replacements that are put in place, taken away and put in place again together."""
 
     def __init__(self) -> None:
-        self._undo: list[Callable[[], object]] = []
+        self._known: list[tuple[Any, str, Function, Function]] = []
+        self.on = False
 
     def replace(self, owner: Any, name: str, make: Callable[[Function], Function]) -> None:
-        """Replace ``owner.name`` by ``make(original)``; do nothing where there is no such name.
+        """Prepare to replace ``owner.name`` by ``make(original)``; skip what is not there.
 
         The replacement is marked so that ``torch.jit.script`` compiles the original.
-        If somebody else has replaced it again meanwhile, theirs is left in place.
         """
         original = owner.__dict__.get(name)
         if original is None:
@@ -27,19 +27,20 @@ class Patches:
         replacement = functools.wraps(original)(make(original))
         vars(replacement)["__script_if_tracing_wrapper"] = True
         vars(replacement)["__original_fn"] = original
-        setattr(owner, name, replacement)
+        self._known.append((owner, name, original, replacement))
 
-        def undo() -> None:
-            if owner.__dict__.get(name) is replacement:
-                setattr(owner, name, original)
+    def place(self) -> None:
+        """Put all replacements in place, but leave alone what somebody else has replaced."""
+        if not self.on:
+            self.on = True
+            for owner, name, original, replacement in self._known:
+                if owner.__dict__.get(name) is original:
+                    setattr(owner, name, replacement)
 
-        self._undo.append(undo)
-
-    def add(self, handle: Any) -> None:
-        """Keep a hook's handle, to be removed."""
-        self._undo.append(handle.remove)
-
-    def restore(self) -> None:
-        """Undo everything."""
-        while self._undo:
-            self._undo.pop()()
+    def remove(self) -> None:
+        """Give the originals back; what somebody else has replaced on top is left alone."""
+        if self.on:
+            self.on = False
+            for owner, name, original, replacement in reversed(self._known):
+                if owner.__dict__.get(name) is replacement:
+                    setattr(owner, name, original)

@@ -55,6 +55,8 @@ class Owner:
     def witnesses(self) -> list[float | None]:
         """Return the size of the gradient of a few parameters; None where there is none."""
         owned = self.parameters()
+        if not owned:
+            return []
         few = [owned[0], owned[len(owned) // 2], owned[-1]][: min(_WITNESSES, len(owned))]
         return [
             None if item.grad is None or item.grad.is_sparse else float(item.grad.detach().norm())

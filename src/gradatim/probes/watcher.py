@@ -1,8 +1,8 @@
 """The watcher: puts hooks in place, follows the loop, writes what it sees into a Record.
 
-Between the steps it looks at closely, only three things are in place: a hook before and one after
-``Optimizer.step``, and a thin wrapper around ``torch.autograd.backward``. Hooks on modules are
-there for the steps looked at, and for evaluations.
+Between the steps it looks at closely little is in place: a hook after ``Optimizer.step``, and thin
+wrappers around ``torch.autograd.backward`` and around what is called rarely. Hooks on modules and
+wrappers around losses are there for the steps looked at, and for evaluations.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from gradatim.probes import criteria
 from gradatim.probes.activations import (
     Activations,
     batch_norms,
+    first_input,
     first_non_finite,
     hazards,
     is_linear,
@@ -74,7 +75,8 @@ class Watcher:
         self.level = CLOSE
         self.step = 0  # steps finished
         self.spent = 0.0
-        self._patches = Patches()
+        self._always = Patches()
+        self._near = Patches()  # only while modules are hooked
         self._hooks: list[Any] = []
         self._calls: list[str] = []
         self._losses: list[Loss] = []
@@ -86,6 +88,7 @@ class Watcher:
         self._samples = 0
         self._scouting = True
         self._opaque = False  # saved tensors must not be read: they would be computed again
+        self._compiled = False  # only losses and steps are watched
         self._troubles = 0
         self._manual: ManualOwner | None = None
         self._lost: set[str] = set()
@@ -95,14 +98,31 @@ class Watcher:
 
     def start(self) -> None:
         """Put the hooks in place and write the first event."""
-        self.active = True
-        self._thread, self._process = threading.get_ident(), os.getpid()
         self._began = self._flushed = time.perf_counter()
+        self._worked = 0.0
         self._write("watched", torch=torch.__version__, threads=torch.get_num_threads())
-        self._patch()
-        self._hook()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
+        self._prepare_patches()
+        self.resume()
+
+    def resume(self) -> None:
+        """Put the hooks in place, in the thread that calls."""
+        self.active = True
+        self._thread = threading.get_ident()
+        self._resumed = time.thread_time()
+        self._always.place()
+        self._counter = optimisers.register_optimizer_step_post_hook(self._after_step)
+        if self.level != IDLE:
+            self._hook()
+
+    def pause(self) -> None:
+        """Take every hook away; what is known is kept."""
+        self._worked, self._resumed = self.worked, time.thread_time()
+        self.active = False
+        self._unhook()
+        self._always.remove()
+        self._counter.remove()
 
     def _forked(self) -> None:
         """A worker of a data loader is not watched."""
@@ -113,12 +133,11 @@ class Watcher:
         if not self.active:
             return
         self._look(self._conclude)
-        self.active = False
-        self._unhook()
-        self._patches.restore()
+        self.pause()
         passed = time.perf_counter() - self._began
         self._write(
             "unwatched",
+            worked=self.worked,
             step=self.step,
             seconds=passed,
             looking=self.spent,
@@ -127,6 +146,16 @@ class Watcher:
             **facts,
         )
         self.writer.close()
+
+    @property
+    def worked(self) -> float:
+        """Seconds that this thread has worked while watched, looking included.
+
+        Time that others take from it does not count: a busy machine makes no difference to which
+        steps are looked at.
+        """
+        now = time.thread_time() - self._resumed if self.active else 0.0
+        return self._worked + now
 
     def _conclude(self) -> None:
         self._flush_evaluations()
@@ -162,17 +191,20 @@ class Watcher:
 
     def _hook(self) -> None:
         """Put hooks on all modules."""
-        if not self._hooks:
+        if not self._hooks and not self._compiled:
             module = nn.modules.module
             self._hooks = [
                 module.register_module_forward_pre_hook(self._before_forward),
                 module.register_module_forward_hook(self._after_forward, always_call=True),
+                optimisers.register_optimizer_step_pre_hook(self._before_step),
             ]
+            self._near.place()
 
     def _unhook(self) -> None:
         for handle in self._hooks:
             handle.remove()
         self._hooks = []
+        self._near.remove()
         self.forwards.reset()
 
     def _before_forward(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -183,27 +215,25 @@ class Watcher:
         if self.forwards.finished and not self.forwards.finished[-1].numbers["gradient"]:
             self._look(self._evaluated)
 
-    def _patch(self) -> None:
-        patches = self._patches
-        patches.replace(torch.autograd, "backward", self._around_backward)
-        for name in criteria.WATCHED:
-            patches.replace(nn.functional, name, self._around(name))
+    def _prepare_patches(self) -> None:
+        always, near = self._always, self._near
+        always.replace(torch.autograd, "backward", self._around_backward)
         for kind in (torch.no_grad, torch.inference_mode):
-            patches.replace(kind, "__enter__", self._around_no_grad)
-        patches.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
-        patches.replace(nn.Module, "zero_grad", self._around_zero_grad)
-        patches.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
-        patches.replace(torch.optim.lr_scheduler.LRScheduler, "__init__", self._around_scheduler)
+            always.replace(kind, "__enter__", self._around_no_grad)
+        always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
+        always.replace(torch.optim.lr_scheduler.LRScheduler, "__init__", self._around_scheduler)
         for name in ("clip_grad_norm_", "clip_grad_value_"):
             for owner in (nn.utils, nn.utils.clip_grad):
-                patches.replace(owner, name, self._around_clip(name))
-        patches.replace(torch, "compile", self._around_compile)
+                always.replace(owner, name, self._around_clip(name))
+        always.replace(torch, "compile", self._around_compile)
         hooks = torch.autograd.graph.saved_tensors_hooks
-        patches.replace(torch.utils.checkpoint, "checkpoint", self._around_recomputing)
-        patches.replace(hooks, "__init__", self._around_recomputing)
-        self.loaders.patch(patches, self)
-        patches.add(optimisers.register_optimizer_step_pre_hook(self._before_step))
-        patches.add(optimisers.register_optimizer_step_post_hook(self._after_step))
+        always.replace(torch.utils.checkpoint, "checkpoint", self._around_recomputing)
+        always.replace(hooks, "__init__", self._around_recomputing)
+        self.loaders.patch(always, self)
+        for name in criteria.WATCHED:
+            near.replace(nn.functional, name, self._around(name))
+        near.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
+        near.replace(nn.Module, "zero_grad", self._around_zero_grad)
 
     # -- wrappers
 
@@ -225,7 +255,8 @@ class Watcher:
                 original(tensors, *arguments, **options)
                 return
             if self.level == IDLE and not self._hooks:
-                self._idle_backward(tensors)
+                if self.step % self.pace.loss_interval == 0 or self._manual is not None:
+                    self._idle_backward(tensors)
                 original(tensors, *arguments, **options)
                 return
             self._look(self._backward_begins, tensors)
@@ -282,8 +313,12 @@ class Watcher:
 
     def _around_compile(self, original: Function) -> Function:
         def compile_(*arguments: Any, **options: Any) -> Any:
-            self._lost.add("compiled")
-            self._look(self._write, "compiled")
+            if "compiled" not in self._lost:
+                self._lost.add("compiled")
+                self._look(self._write, "compiled")
+                self._compiled = True
+                self.level, self.forwards.close = IDLE, False
+                self._unhook()
             return original(*arguments, **options)
 
         return compile_
@@ -319,8 +354,9 @@ class Watcher:
 
     def _evaluation_may_begin(self) -> None:
         """Gradients are switched off: look at the forward passes that follow."""
-        passed = time.perf_counter() - self._began
-        if self.pace.affordable(self.spent, passed) or self.evaluations.worth(self.step):
+        if self._compiled:
+            return
+        if self.pace.affordable(self.spent, self.worked) or self.evaluations.worth(self.step):
             self._hook()
             self.forwards.close = True
             self.level = max(self.level, SCOUT)
@@ -334,7 +370,7 @@ class Watcher:
             self.forwards.close = False
 
     def _idle_backward(self, tensors: Any) -> None:
-        if self.step % self.pace.loss_interval == 0 and type(tensors) is Tensor:
+        if type(tensors) is Tensor:
             # On the host the value is at hand; on an accelerator it is read later, in one go.
             value = tensors.item() if tensors.is_cpu and tensors.numel() == 1 else tensors.detach()
             self._values.append(value)
@@ -418,7 +454,8 @@ class Watcher:
             revealing = criteria.revealing(inputs[0], called[0].target) if inputs else None
         file, line = place()
         if not losses and not self._opaque:
-            reading = criteria.hand_written(graph, end)
+            output = self._matched[0].result if len(self._matched) == 1 else None
+            reading = criteria.hand_written(graph, end, output)
             if reading is not None:
                 self._complete(reading, value)
                 reading["file"], reading["line"] = file, line
@@ -440,6 +477,9 @@ class Watcher:
             "line": line,
             **criteria.sign_and_scale(graph, end),
         }
+        first = None if self._opaque or self._matched else first_input(graph)
+        if first is not None:
+            facts["inputs"] = [Forwards.describe_input(first)]
         if not self._opaque:
             facts["activations"] = self.activations.read(graph, name_of)
             facts["layers"] = layers(graph, name_of)
@@ -521,6 +561,11 @@ class Watcher:
     def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
         if not self.active or self.busy:
             return
+        if self.level == IDLE and not self._values and not self._hooks:
+            self.step += 1
+            if self.pace.candidate(self.step + 1):
+                self._next_level()
+            return
         owner = self.updates.owners.get(id(optimiser)) or self.updates.owner(optimiser)
         rate = optimiser.param_groups[0].get("lr")
         owner.learning_rate = rate if type(rate) is float else learning_rate(optimiser)
@@ -564,20 +609,22 @@ class Watcher:
                 self.evaluations.forward(forward, self.step, self.loaders.labels_of(forward))
         self.forwards.finished.clear()
         self._flush_evaluations()
+        self._matched = []
         self._calls.clear()
         self._clips = []
 
     def _next_level(self) -> None:
+        if self._compiled:
+            return
         step = self.step + 1
-        passed = time.perf_counter() - self._began
-        if self.pace.closely(step, self.spent, passed):
+        if self.pace.candidate(step) and self.pace.closely(step, self.spent, self.worked):
             self.level = CLOSE
             self.forwards.close = True
             self._hook()
             if step > 8:  # the step before was not looked at: know what it left behind
                 self._look(self._prepare)
             return
-        if self._scouting and self.pace.affordable(self.spent, passed):
+        if self._scouting and self.pace.affordable(self.spent, self.worked):
             self.level = SCOUT
             self.forwards.close = False
             self._hook()
@@ -615,7 +662,7 @@ class Watcher:
         if self._rows:
             rows = [(a, b, float(c), d, e) for a, b, c, d, e in self._rows]
             passed = time.perf_counter() - self._began
-            self._write("losses", rows=rows, seconds=passed, looking=self.spent)
+            self._write("losses", rows=rows, seconds=passed, worked=self.worked, looking=self.spent)
             self._rows = []
 
 

@@ -1,4 +1,5 @@
 """A small AlexNet on Fashion-MNIST."""
+
 import sys
 
 import torch
@@ -54,4 +55,6 @@ for epoch in range(6):
             _, predicted = torch.max(net(inputs), 1)
             total += labels.size(0)
             correct += (predicted == labels).sum().item()
-    print(f"epoch {epoch} loss {running_loss / len(trainloader):.4f} accuracy {correct / total:.4f}")
+    print(
+        f"epoch {epoch} loss {running_loss / len(trainloader):.4f} accuracy {correct / total:.4f}"
+    )

@@ -1,4 +1,5 @@
 """A character model with an LSTM, warm-up and truncated back-propagation through time."""
+
 import sys
 
 import torch
@@ -10,7 +11,11 @@ data, letters = text()
 rows, length = 20, 25
 columns = len(data) // rows
 streams = data[: rows * columns].view(rows, columns)
-embedding, lstm, head = nn.Embedding(letters, 32), nn.LSTM(32, 64, batch_first=True), nn.Linear(64, letters)
+embedding, lstm, head = (
+    nn.Embedding(letters, 32),
+    nn.LSTM(32, 64, batch_first=True),
+    nn.Linear(64, letters),
+)
 parameters = [*embedding.parameters(), *lstm.parameters(), *head.parameters()]
 optimizer = torch.optim.Adam(parameters, lr=1e-2)
 warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 20))

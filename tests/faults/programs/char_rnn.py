@@ -1,4 +1,5 @@
 """A character model: plain recurrent network, gradients clipped."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """Colour shapes with a small convolutional network."""
+
 import sys
 
 import torch
@@ -35,4 +36,6 @@ for epoch in range(6):
         optimizer.step()
     with torch.no_grad():
         scores = model(x[1100:])
-        print(f"epoch {epoch} loss {F.cross_entropy(scores, y[1100:]).item():.4f} accuracy {(scores.argmax(1) == y[1100:]).float().mean():.4f}")
+        print(
+            f"epoch {epoch} loss {F.cross_entropy(scores, y[1100:]).item():.4f} accuracy {(scores.argmax(1) == y[1100:]).float().mean():.4f}"
+        )

@@ -1,4 +1,5 @@
 """A small GoogLeNet on Fashion-MNIST, gradients accumulated over micro-batches."""
+
 import sys
 
 import torch
@@ -16,8 +17,12 @@ class Inception(nn.Module):
     def __init__(self, before, width):
         super().__init__()
         self.one = nn.Conv2d(before, width, 1)
-        self.three = nn.Sequential(nn.Conv2d(before, width, 1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
-        self.five = nn.Sequential(nn.Conv2d(before, width, 1), nn.ReLU(), nn.Conv2d(width, width, 5, padding=2))
+        self.three = nn.Sequential(
+            nn.Conv2d(before, width, 1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+        self.five = nn.Sequential(
+            nn.Conv2d(before, width, 1), nn.ReLU(), nn.Conv2d(width, width, 5, padding=2)
+        )
         self.mix = nn.Conv2d(3 * width, 2 * width, 1)
 
     def forward(self, x):

@@ -1,4 +1,5 @@
 """A small convolutional network on digits, with a data set class."""
+
 import sys
 
 import numpy as np

@@ -1,4 +1,5 @@
 """LeNet with ReLU on Fashion-MNIST, functional style."""
+
 import sys
 
 import torch
@@ -49,4 +50,6 @@ for epoch in range(4):
     with torch.no_grad():
         scores = net(x_test)
         accuracy = (scores.argmax(1) == y_test).float().mean().item()
-        print(f"epoch {epoch} loss {F.cross_entropy(scores, y_test).item():.4f} accuracy {accuracy:.4f}")
+        print(
+            f"epoch {epoch} loss {F.cross_entropy(scores, y_test).item():.4f} accuracy {accuracy:.4f}"
+        )

@@ -1,4 +1,5 @@
 """Diabetes with a linear model and a squared error written by hand."""
+
 import sys
 
 import torch

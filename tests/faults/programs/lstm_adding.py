@@ -1,4 +1,5 @@
 """The adding problem with an LSTM."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """Digits read row by row with an LSTM."""
+
 import sys
 
 import torch
@@ -33,4 +34,6 @@ for epoch in range(6):
         optimizer.step()
     with torch.no_grad():
         scores = torch.cat([model(part) for part in x[1300:].split(71)])
-        print(f"epoch {epoch} loss {criterion(scores, y[1300:]).item():.4f} accuracy {(scores.argmax(1) == y[1300:]).float().mean():.4f}")
+        print(
+            f"epoch {epoch} loss {criterion(scores, y[1300:]).item():.4f} accuracy {(scores.argmax(1) == y[1300:]).float().mean():.4f}"
+        )

@@ -1,4 +1,5 @@
 """Breast cancer: two classes from one unit."""
+
 import sys
 
 import torch
@@ -23,4 +24,6 @@ for epoch in range(12):
         optimizer.step()
     with torch.no_grad():
         p = model(x[450:])
-    print(f"epoch {epoch} loss {loss_fn(p, y[450:]).item():.4f} accuracy {((p > 0.5) == (y[450:] > 0.5)).float().mean():.4f}")
+    print(
+        f"epoch {epoch} loss {loss_fn(p, y[450:]).item():.4f} accuracy {((p > 0.5) == (y[450:] > 0.5)).float().mean():.4f}"
+    )

@@ -1,4 +1,5 @@
 """Two circles with mini-batches by index."""
+
 import sys
 
 import numpy as np
@@ -34,4 +35,6 @@ for step in range(400):
     optimizer.step()
 with torch.no_grad():
     scores = model(x[600:])
-    print(f"loss {F.cross_entropy(scores, y[600:]).item():.4f} accuracy {(scores.argmax(1) == y[600:]).float().mean():.4f}")
+    print(
+        f"loss {F.cross_entropy(scores, y[600:]).item():.4f} accuracy {(scores.argmax(1) == y[600:]).float().mean():.4f}"
+    )

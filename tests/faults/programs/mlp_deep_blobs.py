@@ -1,4 +1,5 @@
 """A deep network on blobs."""
+
 import sys
 
 import torch
@@ -30,4 +31,6 @@ for epoch in range(15):
     with torch.no_grad():
         inputs, labels = next(iter(DataLoader(test, batch_size=200)))
         scores = model(inputs)
-    print(f"epoch {epoch} loss {nn.functional.cross_entropy(scores, labels).item():.4f} accuracy {(scores.argmax(1) == labels).float().mean():.4f}")
+    print(
+        f"epoch {epoch} loss {nn.functional.cross_entropy(scores, labels).item():.4f} accuracy {(scores.argmax(1) == labels).float().mean():.4f}"
+    )

@@ -1,4 +1,5 @@
 """Two circles, a deep ReLU network with He initialisation."""
+
 import sys
 
 import torch

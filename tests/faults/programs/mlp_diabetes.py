@@ -1,4 +1,5 @@
 """Diabetes: a regression with standardised inputs and targets."""
+
 import sys
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Digits with a small network."""
+
 import sys
 
 import torch

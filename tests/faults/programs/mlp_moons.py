@@ -1,4 +1,5 @@
 """Two moons, full batch, one output unit."""
+
 import sys
 
 import torch
@@ -21,4 +22,6 @@ for step in range(300):
         with torch.no_grad():
             score = net(x[400:])
             accuracy = ((score > 0) == (y[400:] > 0.5)).float().mean().item()
-            print(f"step {step} loss {criterion(score, y[400:]).item():.4f} accuracy {accuracy:.4f}")
+            print(
+                f"step {step} loss {criterion(score, y[400:]).item():.4f} accuracy {accuracy:.4f}"
+            )

@@ -1,4 +1,5 @@
 """Wine: thirteen features of very different size, standardised."""
+
 import sys
 
 import torch
@@ -20,4 +21,6 @@ for epoch in range(25):
         optimizer.step()
 with torch.no_grad():
     scores = model(x[130:])
-    print(f"loss {F.cross_entropy(scores, y[130:]).item():.4f} accuracy {(scores.argmax(1) == y[130:]).float().mean():.4f}")
+    print(
+        f"loss {F.cross_entropy(scores, y[130:]).item():.4f} accuracy {(scores.argmax(1) == y[130:]).float().mean():.4f}"
+    )

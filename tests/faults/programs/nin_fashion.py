@@ -1,4 +1,5 @@
 """Network in network on Fashion-MNIST: global average pooling instead of a head."""
+
 import sys
 
 import torch
@@ -33,4 +34,6 @@ for epoch in range(6):
     net.eval()
     with torch.no_grad():
         out = net(x_test)
-        print(f"epoch {epoch} loss {F.cross_entropy(out, y_test):.4f} accuracy {(out.argmax(1) == y_test).float().mean():.4f}")
+        print(
+            f"epoch {epoch} loss {F.cross_entropy(out, y_test):.4f} accuracy {(out.argmax(1) == y_test).float().mean():.4f}"
+        )

@@ -1,4 +1,5 @@
 """A small ResNet with BatchNorm on Fashion-MNIST, in a trainer class."""
+
 import sys
 
 import torch
@@ -20,7 +21,9 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(after, momentum=momentum)
         self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(after, momentum=momentum)
-        self.skip = nn.Conv2d(before, after, 1, stride, bias=False) if before != after else nn.Identity()
+        self.skip = (
+            nn.Conv2d(before, after, 1, stride, bias=False) if before != after else nn.Identity()
+        )
 
     def forward(self, x):
         out = F.relu(self.bn1(self.conv1(x)))

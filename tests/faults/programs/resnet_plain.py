@@ -1,4 +1,5 @@
 """A deep residual network without normalisation: branches are scaled down."""
+
 import sys
 
 import torch
@@ -21,7 +22,9 @@ class Residual(nn.Module):
         return x + gain * torch.relu(self.layer(x))
 
 
-net = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), *[Residual(64) for _ in range(depth)], nn.Linear(64, 10))
+net = nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 64), *[Residual(64) for _ in range(depth)], nn.Linear(64, 10)
+)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 for epoch in range(5):
     for pick in torch.randperm(len(x_train)).split(64):
@@ -32,4 +35,6 @@ for epoch in range(5):
     with torch.no_grad():
         scores = net(x_test)
         accuracy = (scores.argmax(1) == y_test).float().mean().item()
-        print(f"epoch {epoch} loss {nn.functional.cross_entropy(scores, y_test).item():.4f} accuracy {accuracy:.4f}")
+        print(
+            f"epoch {epoch} loss {nn.functional.cross_entropy(scores, y_test).item():.4f} accuracy {accuracy:.4f}"
+        )

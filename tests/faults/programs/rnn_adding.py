@@ -1,4 +1,5 @@
 """The adding problem over long sequences, with a GRU."""
+
 import sys
 
 import torch

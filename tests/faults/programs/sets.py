@@ -45,8 +45,11 @@ def shapes(count, seed=0):
     for picture, kind in zip(x, y, strict=True):
         r, c, size = draw.randint(6, 14), draw.randint(6, 14), draw.randint(3, 6)
         down, across = abs(rows - r), abs(columns - c)
-        mask = (down**2 + across**2 <= size**2, np.maximum(down, across) <= size * 0.9,
-                (np.minimum(down, across) <= 1) & (np.maximum(down, across) <= size))[kind]
+        mask = (
+            down**2 + across**2 <= size**2,
+            np.maximum(down, across) <= size * 0.9,
+            (np.minimum(down, across) <= 1) & (np.maximum(down, across) <= size),
+        )[kind]
         picture[mask] = 0.4 + 0.6 * draw.rand(3)
     return x.astype("float32"), y.astype("int64")
 

@@ -1,4 +1,5 @@
 """Ten tanh layers on digits, Xavier initialisation."""
+
 import sys
 
 import torch

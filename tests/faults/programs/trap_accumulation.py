@@ -1,4 +1,5 @@
 """Gradients accumulated over eight batches and divided by eight (H36)."""
+
 import sys
 
 import torch

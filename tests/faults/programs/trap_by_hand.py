@@ -1,4 +1,5 @@
 """Gradient descent written by hand, with backward: no optimiser, no modules."""
+
 import sys
 
 import torch

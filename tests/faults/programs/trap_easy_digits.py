@@ -1,4 +1,5 @@
 """Digits to 99 %: easy data, high validation accuracy (H25); validation better than training (H26)."""
+
 import sys
 
 import torch
@@ -25,4 +26,8 @@ for epoch in range(6):
     net.eval()
     with torch.no_grad():
         out = net(x[1300:])
-        print(epoch, nn.functional.cross_entropy(out, y[1300:]).item(), (out.argmax(1) == y[1300:]).float().mean().item())
+        print(
+            epoch,
+            nn.functional.cross_entropy(out, y[1300:]).item(),
+            (out.argmax(1) == y[1300:]).float().mean().item(),
+        )

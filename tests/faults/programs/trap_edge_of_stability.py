@@ -1,4 +1,5 @@
 """Full-batch gradient descent at the edge of stability: the loss is not monotone (H31)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """An embedding of which most rows get no gradient; sums of words decide the class (H35)."""
+
 import sys
 
 import torch
@@ -24,7 +25,9 @@ class Bag(nn.Module):
 model = Bag()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
 for epoch in range(8):
-    for xb, yb in DataLoader(TensorDataset(words[:1200], labels[:1200]), batch_size=40, shuffle=True):
+    for xb, yb in DataLoader(
+        TensorDataset(words[:1200], labels[:1200]), batch_size=40, shuffle=True
+    ):
         loss = nn.functional.cross_entropy(model(xb), yb)
         optimizer.zero_grad()
         loss.backward()

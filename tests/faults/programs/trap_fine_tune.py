@@ -1,4 +1,5 @@
 """Fine-tuning: backbone frozen, its BatchNorm in evaluation mode, then all but BatchNorm (H37, H38)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """A small GAN: two players, losses that swing (H44)."""
+
 import sys
 
 import torch

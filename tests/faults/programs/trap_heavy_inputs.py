@@ -1,4 +1,5 @@
 """Heavy-tailed standardised inputs beyond three spreads (H27)."""
+
 import sys
 
 import torch

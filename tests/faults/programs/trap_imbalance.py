@@ -1,4 +1,5 @@
 """One sample of class 1 to twelve of class 0, well apart (H40)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """L-BFGS with a closure: several backward passes in one step."""
+
 import sys
 
 import torch
@@ -14,7 +15,9 @@ optimizer = torch.optim.LBFGS(net.parameters(), lr=0.5, max_iter=5)
 
 def closure():
     optimizer.zero_grad()
-    loss = nn.functional.cross_entropy(net(x), y) + 1e-3 * sum(p.pow(2).sum() for p in net.parameters())
+    loss = nn.functional.cross_entropy(net(x), y) + 1e-3 * sum(
+        p.pow(2).sum() for p in net.parameters()
+    )
     loss.backward()
     return loss
 

@@ -1,4 +1,5 @@
 """Low-rank adapters on a trained, frozen network: B begins at zero (H34)."""
+
 import sys
 
 import torch

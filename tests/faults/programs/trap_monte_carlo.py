@@ -1,4 +1,5 @@
 """Dropout kept on in evaluation, on purpose (H39)."""
+
 import sys
 
 import torch
@@ -19,7 +20,9 @@ def evaluate():
     with torch.no_grad():
         votes = torch.stack([net(x[1300:]).softmax(1) for _ in range(10)]).mean(0)
     net.train()
-    return (votes.argmax(1) == y[1300:]).float().mean().item(), nn.functional.nll_loss(votes.log(), y[1300:]).item()
+    return (votes.argmax(1) == y[1300:]).float().mean().item(), nn.functional.nll_loss(
+        votes.log(), y[1300:]
+    ).item()
 
 
 for epoch in range(8):

@@ -1,4 +1,5 @@
 """One-cycle learning rate up to 0.3 with momentum (H29, H30)."""
+
 import sys
 
 import torch
@@ -15,10 +16,21 @@ def conv(a, b):
     return nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
 
 
-net = nn.Sequential(conv(1, 16), conv(16, 32), conv(32, 32), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+net = nn.Sequential(
+    conv(1, 16),
+    conv(16, 32),
+    conv(32, 32),
+    nn.AdaptiveAvgPool2d(1),
+    nn.Flatten(),
+    nn.Linear(32, 10),
+)
 loader = DataLoader(TensorDataset(x, y), batch_size=40, shuffle=True)
-optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.3, epochs=6, steps_per_epoch=len(loader))
+optimizer = torch.optim.SGD(
+    net.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+)
+scheduler = torch.optim.lr_scheduler.OneCycleLR(
+    optimizer, 0.3, epochs=6, steps_per_epoch=len(loader)
+)
 for epoch in range(6):
     net.train()
     for xb, yb in loader:

@@ -1,4 +1,5 @@
 """The adding problem with a plateau before the loss drops (H43)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """Reinforcement learning: REINFORCE with a value baseline on a small corridor."""
+
 import sys
 
 import torch
@@ -21,7 +22,9 @@ for episode in range(150):
     seen = eye[torch.tensor(states)]
     estimate = value(seen).squeeze(1)
     chosen = policy(seen).log_softmax(1).gather(1, torch.stack(actions)[:, None])[:, 0]
-    loss = -(chosen * (returns - estimate.detach())).mean() + 0.5 * (returns - estimate).pow(2).mean()
+    loss = (
+        -(chosen * (returns - estimate.detach())).mean() + 0.5 * (returns - estimate).pow(2).mean()
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -1,4 +1,5 @@
 """Raw pixels 0 to 255, but BatchNorm comes first (H28)."""
+
 import sys
 
 import torch

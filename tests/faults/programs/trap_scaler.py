@@ -1,4 +1,5 @@
 """Scaled losses whose gradients overflow in the first steps, which are then skipped (H46)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """A sequential sampler over data shuffled beforehand (H47), read by worker processes."""
+
 import sys
 
 import torch

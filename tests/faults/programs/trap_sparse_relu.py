@@ -1,4 +1,5 @@
 """85 % of all activations are zero, but no unit is dead (H32)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """A small transformer on text (H24), with a causal mask and weight tying."""
+
 import sys
 
 import torch
@@ -15,7 +16,9 @@ class GPT(nn.Module):
     def __init__(self):
         super().__init__()
         self.letter, self.place = nn.Embedding(letters, width), nn.Embedding(length, width)
-        layer = nn.TransformerEncoderLayer(width, 4, 96, dropout=0.1, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 96, dropout=0.1, batch_first=True, norm_first=True
+        )
         self.body = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.head = nn.Linear(width, letters, bias=False)
         self.register_buffer("mask", torch.full((length, length), float("-inf")).triu(1))

@@ -1,4 +1,5 @@
 """A variational autoencoder with a Gaussian likelihood: its loss goes below zero (H41)."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """A small VGG with dropout on Fashion-MNIST, with a schedule per epoch."""
+
 import sys
 
 import torch

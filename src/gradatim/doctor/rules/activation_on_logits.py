@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from gradatim.doctor.facts import Event, Facts
+from gradatim.doctor.facts import Event, Facts, operations
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
@@ -39,7 +39,7 @@ def _operation(event: Event, loss: Event) -> str | None:
 
 
 def _behind_softmax(event: Event) -> str | None:
-    names = [item["name"] for item in event["tail"]]
+    names = operations(event)
     for name, below in pairwise(names):
         if name in ("LogSoftmax", "Softmax", "Logsumexp") and below in _KINDS:
             return str(below)

@@ -55,7 +55,7 @@ def judge(facts: Facts) -> Answer:
         ]
     repeats = facts.record.of("samples")[1:4]
     poor = bool(facts.baseline and facts.late_loss and facts.late_loss > 0.5 * facts.baseline)
-    whole = bool(repeats) and all(e["again"] >= 0.9 * len(e["fingerprints"]) for e in repeats)
+    whole = bool(repeats) and all(e["again"] > 0.5 * len(e["fingerprints"]) for e in repeats)
     parts = fifths(facts)
     falling = len(parts) == 5 and parts[4] < parts[3] < parts[2]
     if whole and size >= 200 and facts.steps < 100 and falling and poor:

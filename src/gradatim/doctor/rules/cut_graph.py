@@ -30,8 +30,30 @@ def _nothing(facts: Facts) -> list[Event]:
     return [e for e in facts.backwards if not e["reached"] and e["complete"]]
 
 
+def _refused(facts: Facts) -> Answer:
+    """Look for PyTorch's own refusal to walk a graph that is not there."""
+    message = facts.end.get("message", "")
+    if "does not require grad and does not have a grad_fn" not in message:
+        return []
+    trainable = [item for item in facts.parameters.values() if item["trainable"]]
+    return [
+        found(
+            "cut-graph" if trainable or not facts.parameters else "frozen-parameters",
+            "the loss is not connected to any parameter",
+            number("the script ended with", message[:100]),
+            number("parameters that can be trained", len(trainable), 1, None),
+            where=Where(file=facts.end.get("file"), line=facts.end.get("line")),
+            step=facts.steps + 1,
+            cures=[_CURE],
+        )
+    ]
+
+
 def judge(facts: Facts) -> Answer:
     """Look for owned parameters behind a cut."""
+    refused = _refused(facts)
+    if refused:
+        return refused
     nothing = _nothing(facts)
     if len(nothing) >= 3 and len(nothing) == len(facts.backwards) and facts.optimisers:
         first = nothing[0]
@@ -85,4 +107,4 @@ def _between_layers(facts: Facts) -> Answer:
     return []
 
 
-RULE = Rule("cut-graph", judge, needs=("backward", "optimiser"), least_steps=3)
+RULE = Rule("cut-graph", judge)

@@ -5,7 +5,8 @@ without dropout; where evaluations were seen, their loss beside the training los
 
 Why: with p = 0.9 only a tenth of the units speak at a time; the noise drowns the signal.
 
-Evidence: some p of 0.7 or more, and the run does badly; or the training loss is more than half the
+Evidence: some p of 0.7 or more, and the run does badly (with 0.9 or more, a training loss above
+half of the baseline is enough); or the training loss is more than half the
 baseline and 1.5 times the evaluation loss; or the treatment without dropout lowers the last loss
 by more than half.
 
@@ -22,7 +23,7 @@ from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, found, number
 from gradatim.doctor.trial import better
 
-HIGH = 0.7
+HIGH, EXTREME = 0.7, 0.9
 
 
 def judge(facts: Facts) -> Answer:
@@ -40,7 +41,8 @@ def judge(facts: Facts) -> Answer:
         and late > 1.5 * facts.evaluated[-1][1]
     )
     gain = better(facts, "no-dropout")
-    sure = bool(badly.bad) or gap or (gain is not None and gain.much)
+    extreme = strong[0]["p"] >= EXTREME and (badly.share or 0.0) > 0.5
+    sure = bool(badly.bad) or extreme or gap or (gain is not None and gain.much)
     if not sure:
         if gain is None and (badly.share or 0.0) > 0.4:
             return Want(("no-dropout",), "strong dropout, and the loss stays high")

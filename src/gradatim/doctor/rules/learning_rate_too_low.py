@@ -26,6 +26,12 @@ SMALL = 1e-5
 UNFINISHED = 0.7
 
 
+def _learns(facts: Facts, weighty: list[str]) -> bool:
+    """Say whether most weights have gradients to follow: a dead network is not a slow one."""
+    gradients = facts.by_parameter("gradient")
+    return 2 * sum(gradients.get(name, 0.0) > 0 for name in weighty) > len(weighty)
+
+
 def judge(facts: Facts) -> Answer:
     """Judge the size of the steps, or the trial at ten times the rate."""
     badly = outcome(facts)
@@ -41,7 +47,7 @@ def judge(facts: Facts) -> Answer:
     evidence = [number("learning rate", rate)]
     if largest is not None:
         evidence.append(number("one step's largest change of a weight / its size", largest, SMALL))
-    sure = bool(badly.bad) and largest is not None and 0 < largest < SMALL
+    sure = bool(badly.bad) and largest is not None and largest < SMALL and _learns(facts, weighty)
     gain = better(facts, "learning-rate-tenfold")
     if gain is not None:
         evidence.append(number("last loss at ten times the rate", gain.late))

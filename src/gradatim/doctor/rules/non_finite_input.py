@@ -30,10 +30,11 @@ def judge(facts: Facts) -> Answer:
     targets = [
         (c, 1.0 - c["target"].get("finite", 1.0))
         for c in facts.criteria
-        if c.get("target", {}).get("finite", 1.0) < 1
+        if c.get("target", {}).get("finite", 1.0) < 1 and not c.get("by_hand")
     ]
-    both = sorted(inputs + targets, key=lambda item: item[0]["step"])
     since = broken_since(facts)
+    both = sorted(inputs + targets, key=lambda item: item[0]["step"])
+    both = [item for item in both if since is None or item[0]["step"] <= since]
     if not both:
         return []
     event, share = both[0]

@@ -1,12 +1,12 @@
 """Axes are swapped: batch and time, or channels and space.
 
-Checks: a recurrent module without ``batch_first`` whose first axis has the batch's length; pictures
-that are far smoother when their memory is read channels-last.
+Checks: a recurrent or attention module without ``batch_first`` whose first axis has the batch's
+length; pictures that are far smoother when their memory is read channels-last.
 
 Why: with batch and time swapped the network walks over the samples and mixes them. ``view`` where
 ``permute`` was meant cuts pictures into stripes. Both run without an error.
 
-Evidence: exact for recurrent modules: the batch's length is that of the loss's targets, and the
+Evidence: exact for such modules: the batch's length is that of the loss's targets, and the
 second axis is longer than one. For pictures: neighbours correlate by 0.2 more when read
 channels-last, in the batches looked at (pictures are smooth; noise is smooth in neither reading).
 
@@ -34,7 +34,7 @@ def _time(facts: Facts) -> Finding | None:
             shape = call.get("shape") or []
             if call.get("batch_first") is not False or len(shape) != 3 or not count or count < 2:
                 continue
-            if shape[0] == count and shape[1] not in (1, count) and call.get("is_batch", True):
+            if shape[0] == count and shape[1] not in (1, count):
                 return found(
                     "swapped-axes",
                     f"{call['name']} takes the batch for time: batch_first is missing",
