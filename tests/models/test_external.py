@@ -93,8 +93,11 @@ def stand_ins(monkeypatch):
         return net
 
     vision, models, timm = (types.ModuleType(n) for n in ("torchvision", "m", "timm"))
-    models.list_models = lambda module: ["resnet18", "googlenet"]
+    for_classes = ["resnet18", "googlenet"]
+    models.list_models = lambda module=None: [*for_classes, *([] if module else ["detector"])]
     models.get_model = get_model
+    builders = {"detector": lambda weights, weights_backbone="fetched": None}
+    models.get_model_builder = lambda name: builders.get(name, Net)
     vision.models = models
     timm.list_models = lambda: ["vit_tiny", "resnet18"]
     timm.create_model = create_model
@@ -115,6 +118,13 @@ def test_models_of_libraries_are_fitted_to_the_data():
     assert build("timm:resnet18.a1_in1k", COLOUR).given["num_classes"] == 3
     assert full_size("timm:vit_tiny").full_input == (3, 240, 240)
     assert full_size("torchvision:resnet18").given["num_classes"] == 1000
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_detectors_are_explained_without_fetched_weights_and_not_fitted():
+    assert full_size("torchvision:detector").given["weights_backbone"] is None
+    with pytest.raises(UnknownNameError, match="torchvision has no model of this name: 'detector'"):
+        build("torchvision:detector", COLOUR)
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -59,8 +59,11 @@ def build_external(name: str, spec: Spec | None, options: Mapping[str, Any]) -> 
 
 def _from_torchvision(model: str, spec: Spec | None, options: dict[str, Any]) -> nn.Module:
     models = _library("torchvision.models")
-    names = models.list_models(module=models)
+    # Those of its other modules, for detection and segmentation, answer more than scores.
+    names = models.list_models(module=models if spec is not None else None)
     _check_known(model, names, "torchvision")
+    if "weights_backbone" in _parameters(models.get_model_builder(model)):
+        options.setdefault("weights_backbone", None)  # otherwise it is fetched
     if spec is not None:
         _check_image(spec, channels=3)
         options.setdefault("num_classes", spec.outputs)
