@@ -166,6 +166,7 @@ def explain(
     *,
     input: str | None = None,
     sample: str | None = None,
+    weights: Place | None = None,
     settings: Settings = (),
     talk: Talk = SILENCE,
 ) -> Explained:
@@ -175,7 +176,9 @@ def explain(
         model: a name (``resnet18``), a run folder, ``torchvision:NAME``, ``timm:NAME``, or
             ``package.module:factory``.
         input: shape of one input, such as ``3x224x224``.
-        sample: for a run: an image file, or the number of a test sample, to be opened up.
+        sample: to be opened up: an image file or, for a run, the number of a test sample.
+        weights: for a network by name: ``.safetensors`` or ``.pth`` file of its weights, with its
+            (torchvision's) names. Nothing in the file is run.
         settings: options of the model, as ``model.width=32`` or ``width=32``.
         talk: where progress goes; nowhere by default.
 
@@ -185,6 +188,7 @@ def explain(
     Raises:
         UnknownNameError: there is no such model.
         UsageError: the model does not run on this input.
+        WeightsError: the file cannot be read, or its names or shapes differ from the network's.
     """
     from gradatim.core.recipe import Recipe, parse_settings
     from gradatim.experiments.explaining import explain as explained
@@ -192,7 +196,8 @@ def explain(
     given = settings if isinstance(settings, Mapping) else parse_settings(settings)
     keys = {f"model.{key.removeprefix('model.')}": value for key, value in given.items()}
     options = Recipe().with_values(keys).model.options
-    return explained(str(model), input, _text(sample), options, talk)
+    file = None if weights is None else Path(weights)
+    return explained(str(model), input, _text(sample), file, options, talk)
 
 
 def load(run: Place) -> Model:

@@ -31,6 +31,23 @@ def test_a_network_that_computes_while_it_is_built():
     assert anatomy.totals.parameters.value == 10
 
 
+class Detector(nn.Module):
+    """What is done next depends on the numbers, as with the boxes of a detector."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.refine = nn.Linear(4, 6), nn.Linear(1, 3)
+
+    def forward(self, x):
+        return self.refine(self.score(x)[x.new_ones(1, 6).nonzero(as_tuple=True)][:, None])
+
+
+def test_a_network_that_needs_numbers_while_it_runs():
+    anatomy = explain_named(f"{__name__}:Detector", shape=(4,))
+    assert anatomy.totals.macs.value == 4 * 6 + 6 * 3
+    assert anatomy.ran_on.startswith("real tensors")
+
+
 @pytest.mark.parametrize(
     "name",
     # The others are compared layer by layer in tests/references; these are not descended.

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 import gradatim
+from gradatim import models
 from gradatim.core.page import Arithmetic, Fragment, Gallery, Heading
-from gradatim.errors import GradatimError
+from gradatim.errors import GradatimError, UsageError, WeightsError
+from gradatim.models.weights import save_weights
 from gradatim.pages import to_html
 
 
@@ -92,3 +94,100 @@ def test_a_picture_from_a_file_is_opened(tmp_path):
     Image.fromarray(np.full((20, 20), 90, np.uint8)).save(tmp_path / "picture.png")
     found = gradatim.explain(run.folder, sample=str(tmp_path / "picture.png"))
     assert "likeliest class" in to_html(found.page)
+
+
+def test_the_loss_is_that_of_the_training(tmp_path):
+    run = gradatim.fit(
+        "digits",
+        model="linear",
+        epochs=1,
+        settings={"training.loss": "hinge", "training.label_smoothing": 0.0},
+        out=tmp_path / "run",
+    )
+    loss = gradatim.explain(run.folder, sample="3").facts["sample"]["loss"]
+    scores, right = torch.tensor(loss["scores"]), loss["target"]
+    expected = torch.nn.functional.multi_margin_loss(scores[None], torch.tensor([right])) * 10
+    assert loss["loss"] == "hinge"
+    assert loss["value"] == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_regression_has_its_squared_error(tmp_path):
+    run = gradatim.fit("diabetes", model="linear", epochs=1, out=tmp_path / "run")
+    found = gradatim.explain(run.folder, sample="0").facts["sample"]
+    model = gradatim.load(run.folder)
+    truth = gradatim.evaluate(run.folder)  # the run's own data are read again without harm
+    assert truth["metric"]
+    assert found["loss"]["loss"] == "squared error"
+    assert found["loss"]["scores"] == (pytest.approx(found["scores"][0]),)
+    target = found["loss"]["scores"][0] - found["loss"]["terms"][0]
+    assert found["loss"]["value"] == pytest.approx((found["scores"][0] - target) ** 2)
+    assert abs(target) < 5, "the target is standardised"
+    assert model.preprocessing.target_std > 1
+
+
+@pytest.fixture
+def picture(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_a_network_with_the_weights_of_a_file(tmp_path, picture):
+    network = models.full_size("resnet18", {"width": 4})
+    save_weights(network, tmp_path / "w.safetensors")
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    found = {
+        kind: gradatim.explain(
+            "resnet18",
+            settings=["width=4"],
+            weights=tmp_path / f"w.{kind}",
+            sample=str(picture),
+        )
+        for kind in ("safetensors", "pth")
+    }
+    assert found["pth"].facts["sample"] == found["safetensors"].facts["sample"]
+    assert {"Filters", "Feature maps"} <= set(headings(found["pth"].page))
+    assert found["pth"].facts["totals"] == gradatim.explain("resnet18", settings=["width=4"]).facts[
+        "totals"
+    ] | {"activation_bytes": found["pth"].facts["totals"]["activation_bytes"]}
+
+    from gradatim.data.decode import Policy, read
+
+    stored = torch.from_numpy(read(picture, Policy(224, "crop", 3))[0].copy())
+    x = stored.permute(2, 0, 1)[None] / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        scores = network.eval()((x - mean[:, None, None]) / std[:, None, None])[0]
+    assert torch.allclose(torch.tensor(found["pth"].facts["sample"]["scores"]), scores, atol=1e-5)
+
+
+class Harmful:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch harm",)
+
+
+def test_weights_that_cannot_be_used(tmp_path, monkeypatch, picture):
+    monkeypatch.chdir(tmp_path)
+    save_weights(models.full_size("lenet"), tmp_path / "lenet.safetensors")
+    with pytest.raises(WeightsError) as caught:
+        gradatim.explain("linear", weights="lenet.safetensors")
+    said = caught.value.message()
+    assert "not in the file: " in said
+    assert "not in the model: " in said
+    torch.save({"state_dict": {}, "more": Harmful()}, "harmful.pth")
+    with pytest.raises(WeightsError, match="reading it would run code"):
+        gradatim.explain("lenet", weights="harmful.pth")
+    assert not (tmp_path / "harm").exists()
+    with pytest.raises(WeightsError, match="there is no weight file"):
+        gradatim.explain("lenet", weights="absent.pth")
+    with pytest.raises(UsageError, match="only a square picture can be opened"):
+        save_weights(models.full_size("lstm"), tmp_path / "lstm.safetensors")
+        gradatim.explain("lstm", weights="lstm.safetensors", sample="0")
+    run = gradatim.fit("digits", model="linear", epochs=1, out="run")
+    with pytest.raises(UsageError, match="a run has weights of its own"):
+        gradatim.explain(run.folder, weights="lenet.safetensors")

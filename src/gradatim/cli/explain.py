@@ -15,7 +15,13 @@ from gradatim.cli import options
 @click.option(
     "--sample",
     metavar="IMAGE|N",
-    help="For a run: an image, or the number of a test sample, to open up.",
+    help="An image or, for a run, the number of a test sample, to open up.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="For a name: its weights, .safetensors or .pth, with torchvision's names.",
 )
 @options.set_option
 @options.json_option
@@ -24,6 +30,7 @@ def command(
     model: str,
     input: str | None,
     sample: str | None,
+    weights: Path | None,
     settings: tuple[str, ...],
     json_to: str | None,
     html_to: Path | None,
@@ -37,5 +44,7 @@ def command(
     """  # fmt: skip
     from gradatim import verbs
 
-    found = verbs.explain(model, input=input, sample=sample, settings=settings, talk=options.talk())
+    found = verbs.explain(
+        model, input=input, sample=sample, weights=weights, settings=settings, talk=options.talk()
+    )
     options.show(found.page, found.facts, json_to, html_to)
