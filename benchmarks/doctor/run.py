@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 import time
@@ -27,9 +28,18 @@ sys.path.insert(0, str(ROOT / "tests" / "faults"))
 
 from cases import CASES, Case, patched  # noqa: E402
 from controls import CONTROLS, Control  # noqa: E402
-from harness import figure, localised, plain, stumbled, watched, write  # noqa: E402
+from harness import (  # noqa: E402
+    Result,
+    figure,
+    localised,
+    names,
+    plain,
+    stumbled,
+    watched,
+    write,
+)
 
-from gradatim.treatments import TREATMENTS  # noqa: E402
+from gradatim.doctor import Verdict  # noqa: E402
 
 Row = dict[str, Any]
 
@@ -50,35 +60,58 @@ def half(item: Case | Control) -> str:
     return "development" if twins.index(item.twin) % 2 == 0 else "confirmation"
 
 
-def diagnosed(item: Case | Control, seed: int, probe: bool) -> Row:
-    """Run one program watched, with trials when ``probe`` is set."""
+def diagnosed(item: Case | Control, seed: int, probe: bool) -> list[Row]:
+    """Run one program watched; with ``probe``, also with trials. A row for each mode that was run.
+
+    A run with trials begins as a run without: its verdict before the trials is the passive one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         script = write(item.source(), Path(folder))
-        began = time.time()
-        result = watched(script, seed, Path(folder), TREATMENTS if probe else None)
-        first = result.verdict.primary
-        row: Row = {
-            "id": item.id,
-            "seed": seed,
-            "probe": probe,
-            "exit": result.exit,
-            "alarms": result.alarms,
-            "notes": result.notes,
-            "wants": sorted(result.verdict.wants),
-            "trials": sorted(result.trials),
-            "stumbled": stumbled(result.verdict),
-            "lost": result.record.events[-1].get("lost"),
-            "seconds": round(time.time() - began, 1),
-            "overhead": result.verdict.overhead,
-            "step": first.step if first else None,
-            "place": [first.where.module, first.where.parameter, first.where.line]
-            if first
-            else None,
-        }
-        if isinstance(item, Case):
-            row["accept"], row["tier"] = list(item.accept), item.tier
-            row["localised"] = localised(result, item.where, script)
-        return row
+        began = time.process_time() + children()
+        result = watched(script, seed, Path(folder), probe)
+        used = round(time.process_time() + children() - began, 1)
+        modes = [(False, result.passive), (True, result.verdict)][: 1 + probe]
+        return [row(item, seed, mode, verdict, result, script, used) for mode, verdict in modes]
+
+
+def children() -> float:
+    """Return the processor time of child processes that have ended, in seconds."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def row(
+    item: Case | Control,
+    seed: int,
+    probe: bool,
+    verdict: Verdict,
+    result: Result,
+    script: Path,
+    used: float,
+) -> Row:
+    """Return what the output file keeps of one verdict."""
+    first = verdict.primary
+    row: Row = {
+        "id": item.id,
+        "seed": seed,
+        "probe": probe,
+        "exit": result.exit,
+        "alarms": names(verdict, "alarm"),
+        "notes": names(verdict, "note"),
+        "wants": sorted(verdict.wants),
+        "trials": list(result.trials) if probe else [],
+        "stumbled": stumbled(verdict),
+        "lost": result.record.events[-1].get("lost"),
+        "processor_seconds": used,
+        "overhead": verdict.overhead,
+        "step": first.step if first else None,
+        "steps": result.record.events[-1].get("step"),
+        "place": [first.where.module, first.where.parameter, first.where.line] if first else None,
+    }
+    if isinstance(item, Case):
+        row["accept"], row["tier"] = list(item.accept), item.tier
+        row["localised"] = localised(verdict, item.where, script)
+    return row
 
 
 def hit(row: Row, count: int) -> bool:
@@ -92,28 +125,37 @@ def proportion(name: str, flags: list[bool]) -> None:
 
 
 def report(rows: list[Row]) -> None:
-    """Print the figures, for all programs and for the two halves."""
+    """Print the figures of each mode, for all programs and for the two halves."""
     items = {item.id: item for item in [*CASES, *CONTROLS]}
-    for part in ("all", "development", "confirmation"):
-        chosen = [row for row in rows if part == "all" or half(items[row["id"]]) == part]
-        print(f"{part}:")
-        faults = [row for row in chosen if "accept" in row]
-        if faults:
-            proportion("detected, any alarm", [bool(row["alarms"]) for row in faults])
-            proportion("detected, by an accepted name", [hit(row, 99) for row in faults])
-            proportion("top-1", [hit(row, 1) for row in faults])
-            proportion("top-3", [hit(row, 3) for row in faults])
-            placed = [row for row in faults if row["localised"] is not None]
-            proportion("localised, where a place is asked", [row["localised"] for row in placed])
-        controls = [row for row in chosen if "accept" not in row]
-        if controls:
-            proportion("false alarms per run", [bool(row["alarms"]) for row in controls])
-            loud = {row["id"] for row in controls if row["alarms"]}
-            names = {row["id"] for row in controls}
-            proportion("false alarms per program", [name in loud for name in names])
+    for probe in (False, True):
+        of_mode = [row for row in rows if row["probe"] == probe]
+        for part in ("all", "development", "confirmation"):
+            chosen = [row for row in of_mode if part in ("all", half(items[row["id"]]))]
+            if chosen:
+                print(f"{'probe' if probe else 'passive'}, {part}:")
+                figures(chosen)
     costs = [row["overhead"] for row in rows if row["overhead"] is not None]
     if costs:
         print(f"share of time spent on looking: median {median(costs):.3f}, worst {max(costs):.3f}")
+
+
+def figures(rows: list[Row]) -> None:
+    """Print recall, places, and false alarms."""
+    faults = [row for row in rows if "accept" in row]
+    if faults:
+        proportion("detected, any alarm", [bool(row["alarms"]) for row in faults])
+        proportion("detected, by an accepted name", [hit(row, 99) for row in faults])
+        proportion("top-1", [hit(row, 1) for row in faults])
+        proportion("top-3", [hit(row, 3) for row in faults])
+        some = [hit(row, 1) and any(row["place"] or []) for row in faults]
+        proportion("top-1 with a module, parameter or line", some)
+        placed = [row for row in faults if row["localised"] is not None]
+        proportion("the place asked for, where one is", [row["localised"] for row in placed])
+    controls = [row for row in rows if "accept" not in row]
+    if controls:
+        proportion("false alarms per run", [bool(row["alarms"]) for row in controls])
+        loud = {row["id"] for row in controls if row["alarms"]}
+        proportion("false alarms per program", [i in loud for i in {r["id"] for r in controls}])
 
 
 def manifest(case: Case, seeds: int) -> str:
@@ -180,16 +222,25 @@ def main() -> None:
         for seed in range(given.seeds):
             if (item.id, seed, given.probe) in done:
                 continue
-            row = diagnosed(item, seed, given.probe)
-            rows.append(row)
-            mark = "" if "accept" not in row else "ok" if hit(row, 1) else "--"
-            odd = [*(row["lost"] or []), *row["stumbled"]]
-            print(item.id, seed, mark, row["alarms"], "notes", row["notes"], "wants", row["wants"],
-                  f"{row['seconds']} s", *odd, flush=True)  # fmt: skip
-            if given.out:
-                with open(given.out, "a") as file:
-                    file.write(json.dumps(row) + "\n")
+            for found in diagnosed(item, seed, given.probe):
+                if (item.id, seed, found["probe"]) in done:
+                    continue
+                rows.append(found)
+                tell(found)
+                if given.out:
+                    with open(given.out, "a") as file:
+                        file.write(json.dumps(found) + "\n")
     report(rows)
+
+
+def tell(row: Row) -> None:
+    """Print a row."""
+    mark = "" if "accept" not in row else "ok" if hit(row, 1) else "--"
+    mode = "probe" if row["probe"] else "passive"
+    odd = [*(row["lost"] or []), *row["stumbled"]]
+    print(row["id"], row["seed"], mode, mark, row["alarms"], "notes", row["notes"],
+          "wants", row["wants"], "tried", row["trials"], row["place"],
+          f"{row['processor_seconds']} s", *odd, flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gradatim.core.record import Record
 from gradatim.doctor.diagnosis import FAILED, Verdict, diagnose
-from gradatim.probes.parent import Script
+from gradatim.experiments.diagnosing import diagnose_script
 
 
 def stumbled(verdict: Verdict) -> list[str]:
@@ -27,15 +26,13 @@ class Result:
     verdict: Verdict
     exit: int
     record: Record
-    trials: dict[str, Record] = field(default_factory=dict)
+    trials: dict[str, Record]
+    passive: Verdict  # before the trials
 
-    @property
-    def alarms(self) -> list[str]:
-        return [item.name for item in self.verdict.findings if item.level == "alarm"]
 
-    @property
-    def notes(self) -> list[str]:
-        return [item.name for item in self.verdict.findings if item.level == "note"]
+def names(verdict: Verdict, level: str) -> list[str]:
+    """Return the names of the findings of one level, the primary first."""
+    return [item.name for item in verdict.findings if item.level == level]
 
 
 def write(source: str, folder: Path, name: str = "program.py") -> Path:
@@ -48,28 +45,14 @@ def write(source: str, folder: Path, name: str = "program.py") -> Path:
     return script
 
 
-def watched(
-    script: Path, seed: int, folder: Path, treatments: Mapping[str, str] | None = None
-) -> Result:
+def watched(script: Path, seed: int, folder: Path, probe: bool = False) -> Result:
     """Run a program watched, with trials of the treatments that are wanted."""
-    run = Script(script, [str(seed)], record=folder / f"record-{seed}.jsonl", quiet=True)
-    code = run.follow(lambda record: False, limit=600)
-    record = Record(run.events)
-    trials: dict[str, Record] = {}
-    verdict = diagnose(record)
-    while treatments:
-        wanted = [name for name in verdict.wants if name in treatments and name not in trials]
-        if not wanted:
-            break
-        name = wanted[0]
-        trial = Script(
-            script, [str(seed)], record=folder / f"trial-{seed}-{name}.jsonl",
-            treatments=[treatments[name]], quiet=True,
-        )  # fmt: skip
-        trial.follow(lambda record: False, limit=600)
-        trials[name] = Record(trial.events)
-        verdict = diagnose(record, trials)
-    return Result(verdict, code, record, trials)
+    done = diagnose_script(
+        script, [str(seed)], record=folder / f"record-{seed}.jsonl",
+        probe=probe, timeout=600, quiet=True,
+    )  # fmt: skip
+    passive = diagnose(done.record) if done.trials else done.verdict
+    return Result(done.verdict, done.exit, done.record, done.trials, passive)
 
 
 def plain(script: Path, seed: int) -> str:
@@ -87,9 +70,9 @@ def figure(output: str, name: str) -> float:
     return float(found[-1]) if found else float("nan")
 
 
-def localised(result: Result, where: str, script: Path) -> bool | None:
+def localised(verdict: Verdict, where: str, script: Path) -> bool | None:
     """Say whether the primary finding names the place; None where no place is asked for."""
-    first = result.verdict.primary
+    first = verdict.primary
     if not where or first is None:
         return None
     place = first.where

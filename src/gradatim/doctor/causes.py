@@ -7,7 +7,7 @@ data to those of settings: what stands first makes what follows meaningless.
 
 from __future__ import annotations
 
-_SYMPTOMS = (
+SYMPTOMS = (
     "not-converging",
     "under-trained",
     "underfitting",
@@ -19,6 +19,7 @@ _SYMPTOMS = (
     "exploding-gradient",
     "vanishing-gradient",
 )
+"""What a run shows when something else is wrong; found alone, the cause is still open."""
 
 ORDER = (
     "non-finite-input",
@@ -122,4 +123,4 @@ def explains(cause: str, symptom: str) -> bool:
     if symptom in EXPLAINS.get(cause, ()):
         return True
     # Any fault of structure or data explains that a run learns nothing or falls apart.
-    return symptom in _SYMPTOMS and cause not in _SYMPTOMS
+    return symptom in SYMPTOMS and cause not in SYMPTOMS

@@ -8,16 +8,19 @@ itself, and the run that was diagnosed, are not touched.
 from __future__ import annotations
 
 TREATMENTS = {
-    "inputs-standardised": "gradatim.treatments.inputs:standardise",
-    "labels-shuffled": "gradatim.treatments.labels:shuffle",
-    "learning-rate-tenfold": "gradatim.treatments.learning_rate:tenfold",
     "learning-rate-tenth": "gradatim.treatments.learning_rate:tenth",
-    "no-dropout": "gradatim.treatments.dropout:remove",
-    "no-weight-decay": "gradatim.treatments.weight_decay:remove",
-    "nothing-frozen": "gradatim.treatments.freezing:undo",
-    "one-batch": "gradatim.treatments.one_batch:repeat",
+    "inputs-standardised": "gradatim.treatments.inputs:standardise",
     "usual-optimiser-settings": "gradatim.treatments.optimiser_settings:usual",
+    "no-weight-decay": "gradatim.treatments.weight_decay:remove",
+    "no-dropout": "gradatim.treatments.dropout:remove",
+    "nothing-frozen": "gradatim.treatments.freezing:undo",
+    "clipping": "gradatim.treatments.clipping:usual",
+    "larger-batch": "gradatim.treatments.larger_batch:eightfold",
+    "learning-rate-tenfold": "gradatim.treatments.learning_rate:tenfold",
+    "one-batch": "gradatim.treatments.one_batch:repeat",
+    "labels-shuffled": "gradatim.treatments.labels:shuffle",
+    "another-seed": "gradatim.treatments.seeds:another",
 }
-"""Every treatment by name."""
+"""Every treatment by name; wanted ones are tried in this order, the likeliest to tell first."""
 
 __all__ = ["TREATMENTS"]

@@ -1,13 +1,15 @@
 """The batch is too small for the learning rate, or so large that too few steps are made.
 
-Checks: samples per step, samples in all, and steps made.
+Checks: samples per step, samples in all, and steps made; with ``--probe``, the same script with
+batches eight times as large.
 
 Why: a single sample's gradient is mostly noise: at a high rate it throws the weights about. The
 whole data set as one batch makes one step per epoch: too few steps for any but small problems.
 
 Evidence: an alarm when the run does badly and steps use one or two samples; or every step uses all
 samples, fewer than 100 steps were made, and the loss was still falling at the end above half of
-the baseline.
+the baseline. With up to eight samples a step, the treatment decides: an alarm when an eighth of the
+steps on batches eight times as large end with less than half of the loss.
 
 Wrong when: gradients are accumulated over many small batches; passes per step are counted.
 
@@ -21,8 +23,9 @@ from collections import Counter
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
-from gradatim.doctor.rule import Answer, Rule, at, found, number
+from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.rules.under_trained import fifths
+from gradatim.doctor.trial import better
 
 
 def samples_per_step(facts: Facts) -> int | None:
@@ -53,6 +56,23 @@ def judge(facts: Facts) -> Answer:
                 cures=[("a larger batch", "batch_size=32"), ("or a lower rate", "lr=lr / 10")],
             )
         ]
+    if size <= 8 and badly.bad:
+        gain = better(facts, "larger-batch")
+        if gain is None:
+            return Want(("larger-batch",), "the run does badly on few samples a step")
+        if gain.much:
+            return [
+                found(
+                    "batch-size-unsuited",
+                    "each step rests on too few samples for this learning rate",
+                    number("samples per step", size, 8, None),
+                    number("last loss with eight times as many", gain.late),
+                    *badly.evidence,
+                    where=place,
+                    step=1,
+                    cures=[("a larger batch", f"batch_size={8 * size}")],
+                )
+            ]
     repeats = facts.record.of("samples")[1:4]
     poor = bool(facts.baseline and facts.late_loss and facts.late_loss > 0.5 * facts.baseline)
     whole = bool(repeats) and all(e["again"] > 0.5 * len(e["fingerprints"]) for e in repeats)

@@ -1,8 +1,8 @@
 """The gradient explodes.
 
 Checks: the gradient of the first layers beside that of the last in the first steps; the size of
-the whole gradient against its own history; and for recurrent networks the largest eigenvalue of
-the recurrent weights.
+the whole gradient against its own history; for recurrent networks the largest eigenvalue of the
+recurrent weights; with ``--probe``, the same script with clipped gradients.
 
 Why: weights whose product grows with depth, or with time, make gradients of any size; one step
 then throws the weights away.
@@ -10,7 +10,8 @@ then throws the weights away.
 Evidence: statistical, so it alarms only when the run does badly. Either the gradient-to-weight
 ratio grows a thousandfold from the last to the first layers in the first steps, or the largest
 gradient seen is a hundred times the median and the loss was higher after it, or recurrent
-eigenvalues above 1.3 go together with gradients thirty times the median.
+eigenvalues above 1.3 go together with gradients thirty times the median. Where the largest is ten
+times the median, the treatment decides: an alarm when clipping halves the last loss.
 
 Wrong when: single batches are outliers and the loss recovers: then the run does not do badly.
 
@@ -26,8 +27,9 @@ from gradatim.core.finding import Where
 from gradatim.core.record import number as value
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
-from gradatim.doctor.rule import Answer, Rule, found, number
+from gradatim.doctor.rule import Answer, Rule, Want, found, number
 from gradatim.doctor.rules.vanishing_gradient import relative_gradients
+from gradatim.doctor.trial import better
 
 _CURES = (
     ("clip the gradient", "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
@@ -78,9 +80,16 @@ def judge(facts: Facts) -> Answer:
     after = [v for s, v in facts.curve if step < s <= step + 3 and math.isfinite(v)]
     before = [v for s, v in facts.curve if step - 3 <= s <= step and math.isfinite(v)]
     rose = bool(after and before) and max(after) > min(before)
-    if typical <= 0 or largest < limit * typical or not (rose or not after):
+    if typical <= 0 or largest < 10 * typical:
         return []
     evidence = [number("largest gradient / median", largest / typical, 0.0, limit)]
+    if largest < limit * typical or not (rose or not after):
+        gain = better(facts, "clipping")
+        if gain is None:
+            return Want(("clipping",), "single gradients are far larger than others")
+        if not gain.much:
+            return []
+        evidence.append(number("last loss with clipped gradients", gain.late))
     if radius > 1.3:
         evidence.append(number("largest eigenvalue of the recurrent weights", radius, 0.9, 1.1))
     return [
