@@ -236,6 +236,7 @@ def audit(
     *,
     target: str | None = None,
     data_dir: Place | None = None,
+    augment: str | None = None,
     settings: Settings = (),
     talk: Talk = SILENCE,
 ) -> Card:
@@ -245,6 +246,8 @@ def audit(
         source: a name, a folder, a table, an ``.npz`` file.
         target: column to predict, for a table.
         data_dir: where local copies of named sets are looked for first.
+        augment: shows samples beside what training makes of them: ``fit`` for what ``fit`` would
+            do, or augmentations such as ``flip,crop,colour=0.3``.
         settings: keys of the recipe, e.g. ``{"data.size": 64}``.
         talk: where progress goes; nowhere by default.
 
@@ -254,10 +257,15 @@ def audit(
     Raises:
         DataError: the source cannot be used at all.
     """
+    values = {"data.source": source, "data.target": target, "data.folder": data_dir}
+    recipe = _recipe(None, values, settings)
+    if augment is not None:
+        from gradatim.experiments import auditing
+
+        return auditing.audit(recipe, augment, talk)
     from gradatim.data.preparation import audit_card
 
-    values = {"data.source": source, "data.target": target, "data.folder": data_dir}
-    return audit_card(_recipe(None, values, settings), talk=talk)
+    return audit_card(recipe, talk=talk)
 
 
 def names(table: str | None = None) -> dict[str, str]:

@@ -256,3 +256,17 @@ def test_interrupting_says_how_to_go_on(tmp_path):
         load_file(tmp_path / name / "model" / "weights.safetensors") for name in ("run", "whole")
     )
     assert all(one[key].tobytes() == other[key].tobytes() for key in one)
+
+
+def test_augment_alone_is_what_fit_does_and_takes_no_source_for_a_list(fitted, capsys):
+    page = fitted / "sheet.html"
+    for arguments in (["--augment", fitted / "photos"], [fitted / "photos", "--augment"]):
+        assert run("audit", *arguments, "--html", page) == 0
+        assert "(what fit does for resnet18)" in " ".join(capsys.readouterr().out.split())
+    assert 'id="augmentation"' in page.read_text()
+    assert run("audit", fitted / "photos", "--augment", "flip,hue=0.2", "--html", page,
+               "--json", fitted / "card.json") == 0  # fmt: skip
+    found = json.loads((fitted / "card.json").read_text())["augmentation"]
+    assert found["strengths"]["data.hue"] == 0.2 and found["strengths"]["data.crop"] == "none"
+    assert run("audit", fitted / "photos", "--augment", "flip,shake=2") == 2
+    assert "there is no augmentation of this name: 'shake'" in capsys.readouterr().err

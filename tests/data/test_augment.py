@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
-from scipy import stats
+from scipy import ndimage, stats
 
 from gradatim.core.recipe import DataRecipe
 from gradatim.core.spec import Spec
@@ -22,9 +22,11 @@ from gradatim.data.augment import (
     resized_crop,
     shift,
 )
+from gradatim.data.hue import turn_hue
 from gradatim.data.mixing import mix
 from gradatim.data.randomness import Draws
 from gradatim.data.suggestion import suggest
+from gradatim.data.warping import rotate
 from gradatim.errors import ValueRefusedError
 
 
@@ -134,6 +136,92 @@ def test_jitter_keeps_the_hue():
         if max(before) - min(before) > 0.1:
             hue, hue_after = colorsys.rgb_to_hsv(*before)[0], colorsys.rgb_to_hsv(*after)[0]
             assert abs((hue - hue_after + 0.5) % 1 - 0.5) < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(17, 17, 3), (12, 19, 1)])
+def test_rotation_and_scale_are_scipys_affine_map(shape):
+    batch = images(10, *shape)
+    random = np.random.default_rng(8)
+    degrees, scale = random.uniform(-180, 180, 10), random.uniform(0.5, 2, 10)
+    turned = rotate(batch, degrees, scale)
+    assert turned.dtype == np.float32 and turned.shape == batch.shape
+    middle = (np.array(shape[:2]) - 1) / 2
+    for i in range(10):
+        cosine, sine = np.cos(np.deg2rad(degrees[i])), np.sin(np.deg2rad(degrees[i]))
+        back = np.array([[cosine, sine], [-sine, cosine]]) / scale[i]
+        for channel in range(shape[2]):
+            expected = ndimage.affine_transform(
+                batch[i, :, :, channel].astype(np.float64), back, middle - back @ middle,
+                order=1, mode="nearest",
+            )  # fmt: skip
+            np.testing.assert_allclose(turned[i, :, :, channel], expected, atol=2e-3)
+
+
+def test_rotation_goes_the_way_of_pillow():
+    batch = images(4, 16, 16)
+    for quarter, degrees in enumerate((0, 90, 180, -90)):
+        turned = rotate(batch, np.full(4, degrees))
+        expected = [np.asarray(Image.fromarray(x).rotate(degrees)) for x in batch]
+        np.testing.assert_allclose(turned, expected, atol=1e-2, err_msg=str(quarter))
+
+
+def test_a_rotation_by_nothing_and_an_image_of_one_pixel_stay_as_they_are():
+    batch = images(5, 9, 14)
+    assert np.array_equal(rotate(batch, np.zeros(5)), batch)
+    assert np.array_equal(rotate(images(2, 1, 1), np.array([30.0, 70.0])), images(2, 1, 1))
+
+
+def test_hue_is_that_of_colorsys():
+    batch = images(3, 8, 8)
+    turns = np.array([0.2, -0.45, 1 / 3])
+    turned = turn_hue(batch, turns)
+    for i in range(3):
+        for before, after in zip(
+            batch[i].reshape(-1, 3) / 255, turned[i].reshape(-1, 3) / 255, strict=True
+        ):
+            hue, saturation, value = colorsys.rgb_to_hsv(*before)
+            expected = colorsys.hsv_to_rgb((hue + turns[i]) % 1, saturation, value)
+            np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+def test_hue_of_nothing_a_full_turn_and_grey_change_nothing():
+    batch = images(3, 8, 8)
+    np.testing.assert_allclose(turn_hue(batch, np.zeros(3)), batch, atol=1e-3)
+    np.testing.assert_allclose(turn_hue(batch, np.ones(3)), batch, atol=1e-3)
+    assert np.array_equal(turn_hue(images(2, channels=1), np.array([0.2, 0.4])),
+                          images(2, channels=1))  # fmt: skip
+    grey = np.repeat(images(2, channels=1), 3, axis=3)
+    np.testing.assert_allclose(turn_hue(grey, np.array([0.2, 0.4])), grey, atol=1e-3)
+
+
+def test_angles_and_hues_are_drawn_evenly_both_ways(monkeypatch):
+    seen = {}
+    for name in ("rotate", "turn_hue"):
+        real = getattr(module, name)
+
+        def watch(batch, drawn, name=name, real=real):
+            seen[name] = drawn
+            return real(batch, drawn)
+
+        monkeypatch.setattr(module, name, watch)
+    augmented = augment(images(4000, 2, 2), Augmentation(rotation=30, hue=0.1), draws(4000))
+    assert augmented.shape == (4000, 2, 2, 3) and augmented.dtype == np.float32
+    assert abs(np.corrcoef(seen["rotate"], seen["turn_hue"])[0, 1]) < 0.06
+    for name, most in (("rotate", 30), ("turn_hue", 0.1)):
+        assert stats.kstest(seen[name], stats.uniform(-most, 2 * most).cdf).pvalue > 0.001
+
+
+def test_a_turned_image_stays_bytes_until_colours_change():
+    turned = augment(images(6), Augmentation(rotation=20), draws(6))
+    assert turned.dtype == np.uint8
+    reference = rotate(images(6), 20 * (2 * draws(6).uniform("rotation", 1)[:, 0] - 1))
+    assert np.abs(turned - reference).max() <= 0.5
+
+
+@pytest.mark.parametrize("strengths", [{"rotation": 1e-9}, {"hue": 1e-9}, {"jitter": 1e-9}])
+def test_next_to_no_strength_is_next_to_no_change(strengths):
+    augmented = augment(images(), Augmentation(**strengths), draws(24))
+    np.testing.assert_allclose(augmented, images(), atol=1e-3)
 
 
 def test_inside_is_true_in_the_box_only():
@@ -276,6 +364,8 @@ def test_augmentation_is_read_from_the_recipe():
         ({"jitter": float("nan")}, "data.jitter is out of range: 'nan'"),
         ({"crop_padding": -1}, "data.crop_padding is out of range: '-1'\n  allowed: 0 or more"),
         ({"mixup": float("inf")}, "data.mixup is out of range"),
+        ({"rotation": 200}, "data.rotation is out of range: '200'\n  allowed: 0 to 180 degrees"),
+        ({"hue": 0.6}, "data.hue is out of range: '0.6'\n  allowed: 0 to 0.5"),
         ({"crop": "pad"}, "did you mean 'padded'?"),
     ],
 )

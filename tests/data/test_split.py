@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from gradatim.data.dataset import PARTS
-from gradatim.data.split import draw, limited, strata_of
+from gradatim.data.split import draw, limited, limited_per_class, strata_of
 from gradatim.errors import DataError, ValueRefusedError
 
 
@@ -217,3 +217,26 @@ def test_limit_keeps_every_class():
     assert sorted(targets[small.train]) == [0, 1, 2]
     with pytest.raises(ValueRefusedError, match=r"data\.limit"):
         limited(split, targets, ["a", "b", "c"], 2, seed=0)
+
+
+def test_samples_per_class_are_drawn_and_nested():
+    targets = np.repeat([0, 1, 2], [700, 20, 10])
+    split, names = split_of(targets).split, ["a", "b", "c"]
+    parts = {each: limited_per_class(split, targets, names, each, seed=3) for each in (5, 12, 40)}
+    assert np.bincount(targets[parts[5].train]).tolist() == [5, 5, 5]
+    most = np.bincount(targets[split.train]).tolist()
+    assert np.bincount(targets[parts[40].train]).tolist() == [40, most[1], most[2]]
+    assert set(parts[5].train) < set(parts[12].train) < set(parts[40].train) <= set(split.train)
+    np.testing.assert_array_equal(parts[5].test, split.test)
+    np.testing.assert_array_equal(parts[5].validation, split.validation)
+    assert "at most 5 training samples a class" in parts[5].origin
+    other = limited_per_class(split, targets, names, 5, seed=4)
+    assert set(other.train) != set(parts[5].train)
+
+
+def test_samples_per_class_need_classes():
+    split = split_of(np.arange(40) % 2).split
+    with pytest.raises(ValueRefusedError, match=r"data\.samples_per_class needs classes"):
+        limited_per_class(split, np.arange(40.0), [], 5, seed=0)
+    with pytest.raises(ValueRefusedError, match="1 or more"):
+        limited_per_class(split, np.arange(40) % 2, ["a", "b"], 0, seed=0)

@@ -18,17 +18,37 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def _is_file(word: str) -> bool:
+    return word == "-" or word.endswith(".json")
+
+
+def _is_list(word: str) -> bool:
+    """Whether a word can be a list of augmentations, and not a source."""
+    from gradatim.data.suggestion import CALLED, CUSTOMARY
+
+    known = {"fit", "crop", "crop_padding", *CUSTOMARY, *CALLED}
+    return word.partition(",")[0].partition("=")[0] in known or "=" in word
+
+
+ALONE: dict[str, tuple[str, Callable[[str], bool]]] = {
+    "--json": ("-", _is_file),
+    "--augment": ("fit", _is_list),
+}
+"""Options that may stand alone: what they mean then, and which words they take after them."""
+
+
 class Verb(click.Command):
-    """A verb whose ``--json`` takes the next word only when it is ``-`` or ends in .json."""
+    """A verb with options that take the next word only when it can be theirs."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give a bare ``--json`` its default before click would take the next word for its file."""
-        for place in range(len(args) - 1, -1, -1):
-            if args[place] == "--":
-                break
-            follower = args[place + 1] if place + 1 < len(args) else ""
-            if args[place] == "--json" and not (follower == "-" or follower.endswith(".json")):
-                args[place] = "--json=-"
+        """Give an option that stands alone its value before click would take the next word."""
+        end = args.index("--") if "--" in args else len(args)
+        for place, word in enumerate(args[:end]):
+            if word in ALONE:
+                value, takes = ALONE[word]
+                follower = args[place + 1] if place + 1 < len(args) else ""
+                if not takes(follower):
+                    args[place] = f"{word}={value}"
         return super().parse_args(ctx, args)
 
 

@@ -48,12 +48,16 @@ class DataRecipe:
         channels: 1 (grey) or 3 (colour).
         validation_share, test_share: shares that are held out where the source has no such part.
         limit: at most this many training samples, drawn with the seed.
+        samples_per_class: at most this many training samples of each class, drawn with the seed;
+            those of a smaller number are among those of a larger one.
         batch_size: samples per step.
         flip: probability of a left-right flip.
         crop: ``padded`` (shift by up to ``crop_padding`` pixels), ``resized`` (random area and
             aspect, then resized) or ``none``.
         crop_padding: pixels of padding for the padded crop.
+        rotation: largest angle in degrees by which a sample is turned, either way.
         jitter: largest relative change of brightness, contrast and saturation.
+        hue: largest turn of the hue, either way, as a share of the colour wheel.
         erasing: probability that a random rectangle is erased.
         mixup: parameter alpha of the Beta distribution of mix-up; 0 is off.
         cutmix: parameter alpha of the Beta distribution of cut-mix; 0 is off.
@@ -75,11 +79,14 @@ class DataRecipe:
     validation_share: float = 0.1
     test_share: float = 0.15
     limit: int | None = None
+    samples_per_class: int | None = None
     batch_size: int | None = None
     flip: float | None = None
     crop: Literal["padded", "resized", "none"] | None = None
     crop_padding: int | None = None
+    rotation: float | None = None
     jitter: float | None = None
+    hue: float | None = None
     erasing: float | None = None
     mixup: float | None = None
     cutmix: float | None = None

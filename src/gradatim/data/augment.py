@@ -14,7 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from gradatim.core.recipe import DataRecipe
+from gradatim.data.hue import turn_hue
+from gradatim.data.pixels import whole_pixels
 from gradatim.data.randomness import Draws
+from gradatim.data.warping import rotate
 from gradatim.errors import ValueRefusedError
 
 SMALLEST_AREA = 0.35
@@ -43,8 +46,11 @@ class Augmentation:
         crop: ``padded``: shift by up to ``crop_padding`` pixels both ways, black coming in (He et
             al. 2016); ``resized``: a random area and aspect, resized to the full size; ``none``.
         crop_padding: pixels.
+        rotation: largest angle in degrees by which a sample is turned, either way; its edge goes
+            on beyond it.
         jitter: brightness, contrast and saturation are each multiplied by a factor drawn from
             1 - jitter to 1 + jitter, in this order.
+        hue: largest turn of the hue, either way, as a share of the colour wheel.
         erasing: probability that a random rectangle becomes the mean colour (Zhong et al. 2020).
         mixup: alpha of mix-up (Zhang et al. 2018); 0 is off.
         cutmix: alpha of cut-mix (Yun et al. 2019); 0 is off. With both, each sample takes one of
@@ -61,10 +67,14 @@ class Augmentation:
     erasing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    rotation: float = 0.0
+    hue: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "erasing"):
             _check(name, getattr(self, name), 1.0, "0 to 1")
+        _check("rotation", self.rotation, 180.0, "0 to 180 degrees")
+        _check("hue", self.hue, 0.5, "0 to 0.5, half of the colour wheel")
         for name in ("crop_padding", "mixup", "cutmix"):
             _check(name, getattr(self, name), float("inf"), "0 or more")
         if self.crop not in ("padded", "resized", "none"):
@@ -96,7 +106,9 @@ class Augmentation:
         in_use = {
             "flip": self.flip > 0,
             "crop": self.crop == "resized" or (self.crop == "padded" and self.crop_padding > 0),
+            "rotation": self.rotation > 0,
             "jitter": self.jitter > 0,
+            "hue": self.hue > 0,
             "erasing": self.erasing > 0,
             "cutmix": self.cutmix > 0,
         }
@@ -109,7 +121,7 @@ def _check(name: str, value: float, high: float, allowed: str) -> None:
 
 
 def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.ndarray:
-    """Return flipped, cropped and jittered copies of images.
+    """Return flipped, turned, cropped and recoloured copies of images.
 
     Args:
         images: ``N x H x W x C`` uint8, C-contiguous; may be overwritten.
@@ -123,6 +135,9 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
     flips = np.zeros(len(images), dtype=bool)
     if augmentation.flip > 0:
         flips = draws.uniform("flip", 1)[:, 0] < augmentation.flip
+    if augmentation.rotation > 0:
+        degrees = augmentation.rotation * _both_ways(draws, "rotation", 1)[:, 0]
+        images = np.rint(rotate(images, degrees)).astype(np.uint8)
     if augmentation.crop == "resized":
         images = resized_crop(images, _crop_boxes(images.shape, draws), flips)
     else:
@@ -133,9 +148,16 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
             down, right = (draws.uniform("crop", 2) * span).astype(np.int64).T
             images = shift(images, down, right, augmentation.crop_padding)
     if augmentation.jitter > 0:
-        factors = 1 + augmentation.jitter * (2 * draws.uniform("jitter", 3) - 1)
+        factors = 1 + augmentation.jitter * _both_ways(draws, "jitter", 3)
         images = jitter(images, *factors.T)
+    if augmentation.hue > 0:
+        images = turn_hue(images, augmentation.hue * _both_ways(draws, "hue", 1)[:, 0])
     return images
+
+
+def _both_ways(draws: Draws, purpose: str, per_sample: int) -> np.ndarray:
+    """Return uniform draws from -1 to 1."""
+    return 2 * draws.uniform(purpose, per_sample) - 1
 
 
 def flip(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -323,8 +345,3 @@ def _blend(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarr
     step += start
     blended: np.ndarray = step
     return blended
-
-
-def whole_pixels(images: np.ndarray) -> np.ndarray:
-    """View images ``N x H x W x C`` as ``N x H x W`` pixels, each moved as one."""
-    return images.view(f"V{images.itemsize * images.shape[3]}")[..., 0]

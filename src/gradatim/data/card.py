@@ -344,11 +344,21 @@ def _strip(pictures: np.ndarray, caption: str) -> Picture:
     """Lay pictures side by side."""
     count, height, width = pictures.shape[:3]
     rows = pictures.reshape(count, height, width, -1).transpose(1, 0, 2, 3)
-    strip = rows.reshape(height, count * width, -1)
-    image = Image.fromarray(strip[..., 0] if strip.shape[2] == 1 else strip)
-    side = max(height, width)
-    content = io.BytesIO()
     alternative = f"{_count(count, 'picture')}: {caption}"
+    return drawn(rows.reshape(height, count * width, -1), max(height, width), alternative, caption)
+
+
+def drawn(pixels_HWC: np.ndarray, side: int, alternative: str, caption: str) -> Picture:
+    """Return pictures laid out in one array, small ones enlarged and large ones reduced.
+
+    Args:
+        pixels_HWC: uint8, of 1 or 3 channels.
+        side: of one of the pictures, in pixels.
+        alternative: what is to be seen, in words.
+        caption: under it.
+    """
+    image = Image.fromarray(pixels_HWC[..., 0] if pixels_HWC.shape[2] == 1 else pixels_HWC)
+    content = io.BytesIO()
     if side <= SHARP_SIDE:
         factor = max(1, STRIP_SIDE // side)
         image = image.resize(
@@ -356,6 +366,7 @@ def _strip(pictures: np.ndarray, caption: str) -> Picture:
         )
         image.save(content, "PNG", optimize=True)
         return Picture(content.getvalue(), "image/png", alternative, caption, pixelated=True)
-    image.thumbnail((count * STRIP_SIDE, STRIP_SIDE))
+    smaller = min(1.0, STRIP_SIDE / side)
+    image.thumbnail((max(1, round(image.width * smaller)), max(1, round(image.height * smaller))))
     image.save(content, "JPEG", quality=85)
     return Picture(content.getvalue(), "image/jpeg", alternative, caption)

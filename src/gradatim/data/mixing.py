@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradatim.data.augment import Augmentation, Boxes, inside, whole_pixels
+from gradatim.data.augment import Augmentation, Boxes, inside
+from gradatim.data.pixels import whole_pixels
 from gradatim.data.randomness import Draws
 
 

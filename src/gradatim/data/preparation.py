@@ -29,7 +29,7 @@ from gradatim.data.gathered import (
 from gradatim.data.gathering import gather
 from gradatim.data.padded import fill_up
 from gradatim.data.preprocessing import Preprocessing
-from gradatim.data.split import draw, limited
+from gradatim.data.split import draw, limited, limited_per_class
 from gradatim.data.stretches import preprocess_text, stretches, with_tokens
 from gradatim.errors import DataError
 
@@ -209,6 +209,9 @@ def _split(gathered: Gathered, recipe: Recipe) -> tuple[Gathered, Split]:
         test_share=recipe.data.test_share,
     )
     split, audit = drawn.split, gathered.audit
+    if recipe.data.samples_per_class is not None:
+        each = recipe.data.samples_per_class
+        split = limited_per_class(split, gathered.targets, gathered.classes, each, recipe.seed)
     if recipe.data.limit is not None:
         split = limited(split, gathered.targets, gathered.classes, recipe.data.limit, recipe.seed)
     left_out = [Rejection(gathered.names[index], reason) for index, reason in drawn.left_out]

@@ -143,6 +143,35 @@ def limited(
     return replace(split, train=np.sort(train[kept]), origin=origin)
 
 
+def limited_per_class(
+    split: Split, targets: np.ndarray, classes: Sequence[str], limit: int, seed: int
+) -> Split:
+    """Return the split with at most ``limit`` training samples of each class, drawn with the seed.
+
+    The samples of a smaller limit are among those of a larger one, so that along a curve over the
+    limit samples are only added.
+
+    Raises:
+        ValueRefusedError: there are no classes, or the limit is below 1.
+    """
+    if not classes:
+        raise ValueRefusedError(
+            "data.samples_per_class needs classes",
+            given=limit,
+            next_step="data.limit holds the number of training samples of a regression or a text",
+        )
+    if limit < 1:
+        raise ValueRefusedError(
+            "data.samples_per_class is out of range", given=limit, allowed="1 or more"
+        )
+    train = split.train
+    order = np.random.default_rng([seed, _SALT["limit"]]).permutation(train)
+    kept = [order[targets[order] == name][:limit] for name in range(len(classes))]
+    chosen = np.sort(np.concatenate(kept))
+    origin = f"{split.origin}; at most {limit:,} training samples a class, drawn with seed {seed}"
+    return replace(split, train=chosen, origin=origin)
+
+
 def _check_shares(validation_share: float, test_share: float) -> None:
     for key, share in (("validation_share", validation_share), ("test_share", test_share)):
         if not 0.0 < share < 1.0:

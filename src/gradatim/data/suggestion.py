@@ -6,12 +6,65 @@ import re
 from typing import Any
 
 from gradatim.core.spec import Spec
+from gradatim.errors import UnknownNameError, UsageError
 
 LARGEST_SHIFTED_SIDE = 96
 """Up to this side in pixels images are shifted; larger photos are cropped and resized."""
 
+_COLOUR = "colour may be what tells the classes apart"
 _DIGITS = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
 _SIDES = re.compile(r"(^|[^a-z])(left|right|links|rechts|gauche|droite)([^a-z]|$)")
+
+
+CUSTOMARY: dict[str, tuple[Any, str]] = {
+    "flip": (0.5, "every second sample"),
+    "rotation": (15.0, "degrees either way"),
+    "jitter": (0.3, "of brightness, contrast and saturation"),
+    "hue": (0.05, "of the colour wheel"),
+    "erasing": (0.5, "Zhong et al. 2020"),
+    "mixup": (0.2, "Zhang et al. 2018: 0.1 to 0.4"),
+    "cutmix": (1.0, "Yun et al. 2019"),
+}
+"""Strength of an augmentation that is asked for by its name alone."""
+
+CALLED = {"colour": "jitter", "color": "jitter"}
+
+
+def asked(words: str, spec: Spec) -> dict[str, Any]:
+    """Return the recipe's keys for augmentations named as ``flip,crop,colour=0.3``.
+
+    What is not named is off. A name alone takes its customary strength; ``crop`` alone is the one
+    that suits the size; ``colour`` is ``data.jitter``.
+
+    Raises:
+        UsageError: nothing is named.
+        UnknownNameError: an augmentation that there is not.
+    """
+    chosen: dict[str, Any] = {key: "none" if key == "data.crop" else 0 for key in suggest(spec)}
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    if not named:
+        raise UsageError("no augmentation was named", next_step="e.g. --augment flip,colour=0.3")
+    for word in named:
+        name, sign, value = (part.strip() for part in word.partition("="))
+        name = CALLED.get(name, name)
+        if name == "crop" and value in ("", "padded"):
+            kind, padding = "padded", max(1, min(spec.shape[1:]) // 8)
+            suited = {key: found for key, (found, _) in _crop(spec).items()}
+            if not sign and suited["data.crop"] != "none":
+                kind, padding = suited["data.crop"], suited["data.crop_padding"]
+            chosen |= {"data.crop": kind, "data.crop_padding": padding}
+        elif name in ("crop", "crop_padding"):
+            chosen[f"data.{name}"] = value
+        elif name in CUSTOMARY:
+            chosen[f"data.{name}"] = value if sign else CUSTOMARY[name][0]
+        else:
+            raise UnknownNameError(
+                "there is no augmentation of this name",
+                given=name,
+                allowed=["crop", *CUSTOMARY, "colour"],
+                next_step="e.g. --augment flip,crop,colour=0.3,rotation=15",
+            )
+    return chosen
 
 
 def suggest(spec: Spec) -> dict[str, tuple[Any, str]]:
@@ -23,12 +76,14 @@ def suggest(spec: Spec) -> dict[str, tuple[Any, str]]:
         suggested = {
             "data.flip": _flip(spec),
             **_crop(spec),
-            "data.jitter": (0.0, "colour may be what tells the classes apart"),
+            "data.rotation": (0.0, "photos are taken upright"),
+            "data.jitter": (0.0, _COLOUR),
+            "data.hue": (0.0, _COLOUR),
             "data.erasing": (0.0, "pays in long training only"),
         }
     else:
-        off: dict[str, Any] = {"flip": 0.0, "crop": "none", "crop_padding": 0, "jitter": 0.0}
-        off["erasing"] = 0.0
+        off: dict[str, Any] = {"crop": "none", "crop_padding": 0}
+        off |= dict.fromkeys(("flip", "rotation", "jitter", "hue", "erasing"), 0.0)
         suggested = {f"data.{name}": (value, "is for images") for name, value in off.items()}
     long_only = (0.0, "pays in long training only")
     return {**suggested, "data.mixup": long_only, "data.cutmix": long_only}
