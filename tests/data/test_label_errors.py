@@ -105,3 +105,23 @@ def test_shrinking_sums_blocks():
     features = label_errors._shrunken(images, np.array([1]))
     blocks = images[1, :20, :20, 0].astype(float).reshape(10, 2, 10, 2).sum(axis=(1, 3))
     np.testing.assert_array_equal(features, blocks.reshape(1, -1))
+
+
+def test_of_many_samples_a_few_tell_that_the_model_is_too_weak(monkeypatch):
+    rng = np.random.default_rng(0)
+    noise, labels = rng.normal(size=(600, 4)).astype(np.float32), rng.integers(0, 3, 600)
+    whole = find_label_errors(noise, labels, ("a", "b", "c"))
+    monkeypatch.setattr(label_errors, "PILOT", 100)
+    monkeypatch.setattr(label_errors, "cross_val_predict", None)  # not come to
+    some = find_label_errors(noise, labels, ("a", "b", "c"))
+    assert "all 600 samples" in whole.note
+    assert "of 100 of 600 samples, too weak to judge labels" in some.note
+    assert some.found == whole.found == ()
+
+
+def test_a_model_that_is_good_on_a_few_samples_judges_all(digits, monkeypatch):
+    images, truth = digits
+    labels, _ = flipped(truth, 0.05, 10)
+    expected = find_label_errors(images, labels, CLASSES)
+    monkeypatch.setattr(label_errors, "PILOT", 200)
+    assert find_label_errors(images, labels, CLASSES) == expected

@@ -55,3 +55,10 @@ def test_histogram_counts_every_pixel():
     for channel in range(2):
         expected = np.bincount(images[..., channel].ravel(), minlength=256)
         np.testing.assert_array_equal(counts[channel], expected)
+
+
+def test_an_odd_number_of_pixels_is_counted_to_the_last():
+    images = RNG.integers(0, 256, (3, 5, 7, 3)).astype(np.uint8)
+    counts = statistics.value_counts(images)
+    expected = [np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(3)]
+    assert (counts == np.stack(expected)).all()

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from gradatim.data.jpeg import plain_pixels
 from gradatim.data.quiet import quiet
 from gradatim.data.reading import Rejected as Rejected
 from gradatim.data.reading import read_bytes
@@ -176,6 +177,10 @@ def decode(content: Content, reduced_side: int | None = None) -> Decoded:
     """
     if isinstance(content, str | os.PathLike):
         content = read_bytes(content)
+    if isinstance(content, bytes):
+        pixels = plain_pixels(content)
+        if pixels is not None:
+            return Decoded(pixels, pixels.shape[1], pixels.shape[0], (), "JPEG")
     form = "picture"
     with quiet():
         try:
