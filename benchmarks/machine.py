@@ -19,12 +19,19 @@ import time
 ROUNDS_SECONDS = 10.0  # of each net
 LIMITS = {
     "amx": {},
+    "avx512-bf16-amd": {},
     "avx512-bf16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
     "other": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
     },
+}
+PLAYED = {  # on a processor of this capability
+    "amx": ["amx", "avx512-bf16", "other"],
+    "avx512-bf16-amd": ["avx512-bf16-amd", "other"],
+    "avx512-bf16": ["avx512-bf16", "other"],
+    "other": ["other"],
 }
 CHOICES = [(p, x) for p in ("fp32", "bf16") for x in ("contiguous", "channels-last")]
 UPDATES = ["fused", "foreach", "loop"]
@@ -128,9 +135,8 @@ def main():
         return
     from gradatim.training import machine
 
-    abilities = [*LIMITS]
     here = machine.capability(machine.check_device("cpu"))
-    for able in abilities[abilities.index(here) :]:
+    for able in PLAYED[here]:
         done = subprocess.run(
             [sys.executable, __file__, "--one", able],
             env={**os.environ, "OMP_NUM_THREADS": "1", **LIMITS[able]},

@@ -240,8 +240,8 @@ def lightning(options, clock, *, best=False):
 
 
 def fastai(options, clock, *, best=False):
+    import fastai.callback.progress  # noqa: F401 - gives a learner its no_bar
     import torch
-    import fastai.callback.progress  # gives a learner its no_bar
     from fastai.callback.core import Callback
     from fastai.data.block import CategoryBlock, DataBlock
     from fastai.data.transforms import Normalize, get_image_files, parent_label

@@ -29,7 +29,9 @@ def test_the_table_names_its_measurement():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("able", ["amx", "avx512-bf16", "other", "cuda", "cuda-bf16", "mps"])
+@pytest.mark.parametrize(
+    "able", ["amx", "avx512-bf16-amd", "avx512-bf16", "other", "cuda", "cuda-bf16", "mps"]
+)
 def test_every_machine_gets_a_choice_with_its_reason(kind, able, monkeypatch):
     monkeypatch.setattr(machine, "capability", lambda device: able)
     recipe = machine.resolve(Recipe().with_values({"machine.device": "cpu"}), kind)
@@ -52,6 +54,7 @@ def test_what_the_user_chose_is_kept():
 
 def test_capability_follows_the_flags(monkeypatch):
     cpu = torch.device("cpu")
+    monkeypatch.setattr(machine, "vendor", lambda: "GenuineIntel")
     for flags, expected in (
         ({"amx_bf16", "amx_tile", "avx512_bf16"}, "amx"),
         ({"avx512_bf16"}, "avx512-bf16"),
@@ -59,6 +62,32 @@ def test_capability_follows_the_flags(monkeypatch):
     ):
         monkeypatch.setattr(machine, "_processor_flags", lambda flags=flags: frozenset(flags))
         assert machine.capability(cpu) == expected
+
+
+def test_amd_multiplies_bf16_faster_than_others(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(machine, "vendor", lambda: "AuthenticAMD")
+    for flags, expected in (({"avx512_bf16"}, "avx512-bf16-amd"), ({"avx2"}, "other")):
+        monkeypatch.setattr(machine, "_processor_flags", lambda flags=flags: frozenset(flags))
+        assert machine.capability(cpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "processor", "expected"),
+    [
+        (["vendor_id\t: AuthenticAMD", "flags\t: fma"], "x86_64", "AuthenticAMD"),
+        ([], "AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", "AuthenticAMD"),
+        ([], "arm", ""),
+    ],
+)
+def test_the_maker_is_read_where_the_system_tells_it(lines, processor, expected, monkeypatch):
+    monkeypatch.setattr(machine, "_cpuinfo", lambda: lines)
+    monkeypatch.setattr(machine.platform, "processor", lambda: processor)
+    machine.vendor.cache_clear()
+    try:
+        assert machine.vendor() == expected
+    finally:
+        machine.vendor.cache_clear()
 
 
 def test_without_proc_torch_is_asked(monkeypatch):

@@ -31,8 +31,8 @@ of labels flipped: at 0.93 (digits) 96 % of those listed were flipped ones, at 0
 (Fashion-MNIST) 58 %, at 0.32 (CIFAR-10) 17 %."""
 
 PILOT = 1000
-"""So many samples are judged first where there are many more: where the simple model is far too weak
-on them, the rest is spared. Far: by four standard errors of a share, 2 / sqrt(PILOT)."""
+"""So many samples are judged first where there are many more; where the simple model is far too
+weak on them, the rest is spared. Far: by four standard errors of a share, 2 / sqrt(PILOT)."""
 
 HALVED = 0.5
 """Of the errors of always answering the largest class it may make at most this share."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from gradatim.core.recipe import MachineRecipe, Recipe
 from gradatim.errors import UsageError, ValueRefusedError
 
-Capability = Literal["amx", "avx512-bf16", "other", "cuda-bf16", "cuda", "mps"]
+Capability = Literal["amx", "avx512-bf16-amd", "avx512-bf16", "other", "cuda-bf16", "cuda", "mps"]
 ModelKind = Literal["deep-convolutional", "small-convolutional", "wide-dense", "dense", "recurrent"]
 
 
@@ -42,17 +42,24 @@ class Choice(NamedTuple):
     gain: float | None
 
 
-# Made by benchmarks/machine.py (see benchmarks/results/machine.md) on an Intel Xeon with AMX,
-# torch 2.13; the lesser capabilities were played on it by telling oneDNN, MKL and ATen to use no
-# more than them. Without AMX, bf16 was slower than fp32 for every kind. Rows that are missing have
-# not been measured.
-MEASURED = "measured 2026-11-22"
+# Made by benchmarks/machine.py (see benchmarks/results/machine.md), torch 2.13, on an Intel Xeon
+# with AMX and on an AMD EPYC of Zen 5; "avx512-bf16" and "other" were played on the Xeon by telling
+# oneDNN, MKL and ATen to use no more than them. AMD's AVX-512 multiplies bf16 at twice the rate of
+# fp32, Intel's does not: there bf16 was slower than fp32 for every kind. bf16 is taken where it
+# gains 5 % over fp32 in its best layout, and trains as well (benchmarks/results/precision.md). Rows
+# that are missing have not been measured.
+MEASURED = "measured 2026-11"
 TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("amx", "dense"): Choice("fp32", "contiguous", 1.00),
     ("amx", "wide-dense"): Choice("bf16", "contiguous", 1.41),
     ("amx", "small-convolutional"): Choice("bf16", "channels-last", 1.62),
     ("amx", "deep-convolutional"): Choice("bf16", "channels-last", 2.71),
     ("amx", "recurrent"): Choice("bf16", "contiguous", 2.53),
+    ("avx512-bf16-amd", "dense"): Choice("fp32", "contiguous", 1.00),
+    ("avx512-bf16-amd", "wide-dense"): Choice("bf16", "contiguous", 2.70),
+    ("avx512-bf16-amd", "small-convolutional"): Choice("fp32", "channels-last", 1.20),
+    ("avx512-bf16-amd", "deep-convolutional"): Choice("bf16", "channels-last", 2.01),
+    ("avx512-bf16-amd", "recurrent"): Choice("bf16", "contiguous", 1.69),
     ("avx512-bf16", "dense"): Choice("fp32", "contiguous", 1.00),
     ("avx512-bf16", "wide-dense"): Choice("fp32", "contiguous", 1.00),
     ("avx512-bf16", "small-convolutional"): Choice("fp32", "channels-last", 1.29),
@@ -62,6 +69,7 @@ TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("other", "wide-dense"): Choice("fp32", "contiguous", 1.00),
     ("other", "small-convolutional"): Choice("fp32", "channels-last", 1.34),
     ("other", "deep-convolutional"): Choice("fp32", "channels-last", 1.08),
+    ("other", "recurrent"): Choice("fp32", "contiguous", 1.00),
 }
 PLAIN = Choice("fp32", "contiguous", None)
 
@@ -99,7 +107,9 @@ def capability(device: torch.device) -> Capability:
     flags = _processor_flags()
     if "amx_bf16" in flags and "amx_tile" in flags:
         return "amx"
-    return "avx512-bf16" if "avx512_bf16" in flags else "other"
+    if "avx512_bf16" not in flags:
+        return "other"
+    return "avx512-bf16-amd" if vendor() == "AuthenticAMD" else "avx512-bf16"
 
 
 def resolve(recipe: Recipe, model: nn.Module | ModelKind) -> Recipe:
@@ -283,6 +293,16 @@ def processor() -> str:
         if answer:
             return answer
     return platform.processor() or platform.machine()
+
+
+@cache
+def vendor() -> str:
+    """Return the processor's maker as CPUID spells it, or nothing."""
+    for line in _cpuinfo():
+        if line.startswith("vendor_id"):
+            return line.partition(":")[2].strip()
+    _, comma, maker = platform.processor().rpartition(",")  # Windows: "..., GenuineIntel"
+    return maker.strip() if comma else ""
 
 
 @cache
