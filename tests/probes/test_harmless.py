@@ -10,6 +10,7 @@ from torch.optim import optimizer
 
 from gradatim.core.record import Record
 from gradatim.probes.parent import Script
+from gradatim.probes.watcher import watch
 
 
 def test_output_weights_and_random_numbers_are_the_same_to_the_bit(
@@ -125,3 +126,131 @@ def test_the_parent_can_end_a_script_that_alarms(tmp_path):
     record = Record(run.events)
     assert record.last("ended")["why"] == "alarm"
     assert record.last("unwatched")["killed"] is True
+
+
+def run_both(tmp_path, source, *, code=0):
+    """Run a script plainly and watched in child processes; return the Record."""
+    script = tmp_path / "script.py"
+    script.write_text(source)
+    plain = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, cwd=tmp_path, check=False
+    )
+    record = tmp_path / "record.jsonl"
+    record.unlink(missing_ok=True)
+    seen = subprocess.run(
+        [sys.executable, "-m", "gradatim.probes.child", str(record), str(script)],
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert seen.stdout == plain.stdout
+    assert seen.stderr == plain.stderr
+    assert plain.returncode == seen.returncode == code, plain.stderr.decode()
+    return Record.read(record)
+
+
+SMALL = """
+import torch, sys
+from torch import nn
+from torch.nn import functional as F
+torch.manual_seed(0)
+torch.set_num_threads(1)
+net = nn.Linear(4, 2)
+opt = torch.optim.SGD(net.parameters(), 0.1)
+x, y = torch.randn(16, 4), torch.randint(0, 2, (16,))
+def train(steps, net=net, opt=opt):
+    for _ in range(steps):
+        opt.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        opt.step()
+"""
+
+
+def test_exit_handlers_threads_and_forked_processes_see_the_script_as_main(tmp_path):
+    record = run_both(
+        tmp_path,
+        SMALL
+        + """
+import atexit, os, pickle, threading, time
+class Mine: pass
+def later():
+    time.sleep(0.3)
+    print("thread", pickle.loads(pickle.dumps(Mine())).__class__.__name__, flush=True)
+atexit.register(lambda: print("exit", type(pickle.loads(pickle.dumps(Mine()))).__name__))
+threading.Thread(target=later).start()
+train(20)
+if os.fork() == 0:
+    train(20)
+    sys.exit()
+os.wait()
+train(20)
+""",
+    )
+    assert record.last("unwatched")["step"] == 40
+    assert len(record.of("unwatched")) == len(record.of("watched")) == 1
+
+
+def test_loss_functions_are_saved_by_their_name(tmp_path):
+    run_both(
+        tmp_path,
+        SMALL
+        + """
+import hashlib, io, copy
+net.criterion, net.other = F.cross_entropy, nn.CrossEntropyLoss()
+for steps in (1, 7, 40, 300):
+    train(steps)
+    file = io.BytesIO()
+    torch.save((net, opt, F.mse_loss), file)
+    copy.deepcopy((net, opt))
+    print(hashlib.sha256(file.getvalue()).hexdigest())
+""",
+    )
+
+
+def test_threads_that_train_do_not_meet(tmp_path):
+    record = run_both(
+        tmp_path,
+        SMALL
+        + """
+import threading
+def other():
+    net = nn.Linear(4, 2)
+    train(300, net, torch.optim.Adam(net.parameters()))
+    with torch.no_grad(): net(x)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+threads = [threading.Thread(target=other) for _ in range(3)]
+for thread in threads: thread.start()
+train(300)
+for thread in threads: thread.join()
+print([p.sum().item() for p in net.parameters()])
+""",
+    )
+    assert record.last("unwatched")["step"] == 300
+    assert record.last("unwatched")["lost"] == []
+
+
+def test_a_hook_for_uncaught_errors_is_the_scripts_own(tmp_path):
+    run_both(
+        tmp_path,
+        SMALL
+        + """
+sys.excepthook = lambda kind, error, trace: print("mine", kind.__name__, error)
+train(3)
+raise ValueError("here")
+""",
+        code=1,
+    )
+
+
+def test_a_loss_function_can_be_saved_while_a_block_is_watched(tmp_path):
+    net = nn.Linear(3, 1)
+    net.criterion = nn.functional.mse_loss
+    optimiser = torch.optim.SGD(net.parameters(), 0.1)
+    with watch(path=tmp_path / "record.jsonl"):
+        for step in range(30):
+            optimiser.zero_grad()
+            nn.functional.mse_loss(net(torch.ones(4, 3)), torch.zeros(4, 1)).backward()
+            optimiser.step()
+            torch.save(net, tmp_path / f"{step}.pt")
+    seen = Record.read(tmp_path / "record.jsonl").of("backward")[0]["losses"][0]["name"]
+    assert seen == "mse_loss"

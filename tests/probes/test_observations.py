@@ -192,3 +192,22 @@ def test_the_pace_is_fixed_steps_that_widen_when_looking_costs_too_much():
     assert pace.interval == 16
     assert not pace.candidate(40)
     assert pace.closely(48, ALLOWANCE + 1, 1000.0)
+
+
+def test_a_long_run_is_looked_at_ever_less_and_optimisers_that_take_turns_are_all_met():
+    pace = Pace()
+    looks = [s for s in range(1, 200_000) if pace.candidate(s, 2) and pace.closely(s, 0.0, 1.0)]
+    assert len(looks) < 512 + 256 * 7
+    assert pace.interval == 512
+    assert {step % 2 for step in looks[-50:]} == {0, 1}
+
+
+def test_every_candidate_lies_in_a_row_of_steps_whose_loss_is_read():
+    pace = Pace()
+    pace.interval, pace.loss_interval = 256, 8
+    read = [step for step in range(1, 2049) if pace.rest(step) == 0]
+    assert len(read) == pytest.approx(2048 / 8, abs=4)
+    assert all(step in read for step in range(9, 2049) if pace.candidate(step, 3))
+    step = 37  # a rest ends exactly where the next row begins
+    assert pace.rest(step + pace.rest(step)) == 0
+    assert pace.rest(step + pace.rest(step) - 1) == 1

@@ -57,7 +57,11 @@ class RecordWriter:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""
-        line = json.dumps(_plain({"event": event, **fields}), ensure_ascii=False, allow_nan=False)
+        fields = {"event": event, **fields}
+        try:
+            line = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+        except ValueError:  # a number that is not finite
+            line = json.dumps(_plain(fields), ensure_ascii=False, allow_nan=False)
         self._file.write(line.encode() + b"\n")
 
     def flush(self, *, durable: bool = False) -> int:

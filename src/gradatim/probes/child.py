@@ -1,7 +1,8 @@
 """Run a script as Python would, watched: ``python -m gradatim.probes.child RECORD SCRIPT ARGS``.
 
-The script finds the same ``sys.argv``, ``sys.path`` and ``__main__`` as under plain Python, its
-standard output is not touched, and PyTorch is imported when the script imports it, not before.
+The script finds the same ``sys.argv``, ``sys.path`` and ``__main__`` as under plain Python, also in
+its threads and exit handlers, which outlive it. Its standard output is not touched, and PyTorch is
+imported when the script imports it, not before.
 A treatment (``--with module:function``) is applied at the same moment.
 """
 
@@ -11,13 +12,13 @@ import argparse
 import importlib
 import importlib.abc
 import importlib.util
-import runpy
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from gradatim.core.record import RecordWriter
@@ -54,6 +55,23 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         return spec
 
 
+class _Main(SourceFileLoader):
+    """Loads a script as ``__main__``; like Python, it neither reads nor writes a compiled file."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the script, compiled."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+    def run(self) -> None:
+        """Run the script as the module ``__main__``."""
+        module = ModuleType("__main__")
+        vars(module).update(__file__=self.path, __loader__=self, __cached__=None)
+        sys.modules["__main__"] = module
+        self.exec_module(module)
+
+
 class Run:
     """One script, watched from the moment it imports PyTorch."""
 
@@ -61,19 +79,24 @@ class Run:
         self.writer = RecordWriter(record)
         self.treatments = treatments
         self.watcher: Watcher | None = None
+        self.process = os.getpid()
 
     def begin(self) -> None:
-        """Put treatments and hooks in place."""
+        """Put treatments and hooks in place; a process that the script forked is not watched."""
+        if os.getpid() != self.process:
+            return
         for treatment in self.treatments:
             module, _, name = treatment.partition(":")
             getattr(importlib.import_module(module), name)()
         from gradatim.probes.watcher import Watcher
 
-        self.watcher = Watcher(self.writer)
+        self.watcher = Watcher(self.writer, whole=True)
         self.watcher.start()
 
     def end(self, **facts: Any) -> None:
         """Write how the script ended."""
+        if os.getpid() != self.process:
+            return
         if self.watcher is not None:
             self.watcher.stop(**facts)
         else:
@@ -97,7 +120,7 @@ def run(record: Path, script: str, arguments: list[str], treatments: list[str]) 
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).resolve().parent)
     try:
-        runpy.run_path(script, run_name="__main__")
+        _Main("__main__", script).run()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
@@ -106,7 +129,7 @@ def run(record: Path, script: str, arguments: list[str], treatments: list[str]) 
         return code
     except BaseException as error:
         trace = _own_frames(error.__traceback__, script)
-        traceback.print_exception(type(error), error, trace or error.__traceback__)
+        sys.excepthook(type(error), error, trace or error.__traceback__)
         steps = traceback.extract_tb(trace)
         from gradatim.probes.places import is_library
 

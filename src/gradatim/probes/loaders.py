@@ -40,7 +40,7 @@ class Loaders:
         def around_next(original: Function) -> Function:
             def following(iterator: Any) -> Any:
                 batch = original(iterator)
-                if watcher.level and watcher.active:
+                if watcher.level and watcher.here():
                     self._batch = tensors_in(batch)
                 return batch
 
@@ -73,6 +73,10 @@ class Loaders:
             file=file,
             line=line,
         )
+
+    def forget(self) -> None:
+        """Keep no batch alive."""
+        self._batch = []
 
     def target_of(self, forward: Forward) -> Tensor | None:
         """Return what the loader handed out together with the input of a pass."""

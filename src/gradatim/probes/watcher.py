@@ -1,8 +1,8 @@
 """The watcher: puts hooks in place, follows the loop, writes what it sees into a Record.
 
-Between the steps it looks at closely little is in place: a hook after ``Optimizer.step``, and thin
-wrappers around ``torch.autograd.backward`` and around what is called rarely. Hooks on modules and
-wrappers around losses are there for the steps looked at, and for evaluations.
+Between the steps it looks at closely little is in place: a hook after ``Optimizer.step``, thin
+wrappers around losses and what is called rarely, and one around ``torch.autograd.backward`` for the
+steps whose loss is read. Hooks on modules are there for the steps looked at, and for evaluations.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ from gradatim.probes.forwards import Forward, Forwards
 from gradatim.probes.graph import Graph, chain, readable, tail, walk
 from gradatim.probes.loaders import Loaders
 from gradatim.probes.measure import Numbers, plain, summary, tensors_in
-from gradatim.probes.pace import Pace
+from gradatim.probes.pace import FIRST_STEPS, Pace
 from gradatim.probes.patches import Function, Patches
 from gradatim.probes.places import place
 from gradatim.probes.structure import Structure
@@ -46,6 +47,26 @@ IDLE, SCOUT, CLOSE = 0, 1, 2
 """Nothing but the loss; what goes in (samples, labels); everything."""
 
 SCOUTED_SAMPLES = 20_000
+
+LONGEST_WAIT = 2.0
+"""Seconds that losses may wait before they are written: an alarm must not come late."""
+
+
+def _follow_forks(watcher: Watcher) -> None:
+    """Tell a watcher of forks for as long as there is one: handlers cannot be taken away."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    known = weakref.ref(watcher)
+
+    def before() -> None:
+        if (watcher := known()) is not None:
+            watcher.forking()
+
+    def after() -> None:
+        if (watcher := known()) is not None:
+            watcher.forked()
+
+    os.register_at_fork(before=before, after_in_child=after)
 
 
 class Loss:
@@ -59,10 +80,20 @@ class Loss:
 
 
 class Watcher:
-    """Watches everything PyTorch does in this thread, from ``start`` to ``stop``."""
+    """Watches everything PyTorch does in this thread, from ``start`` to ``stop``.
 
-    def __init__(self, writer: RecordWriter, pace: Pace | None = None) -> None:
-        self.writer = writer
+    Args:
+        writer: where the observations go.
+        pace: which steps are looked at.
+        whole: watching begins before the script does. Then the functions it imports are the
+            replaced ones, and they stay in place: what is pickled is found by its name, and must
+            be the same thing there.
+    """
+
+    def __init__(
+        self, writer: RecordWriter, pace: Pace | None = None, *, whole: bool = False
+    ) -> None:
+        self.writer, self.whole = writer, whole
         self.pace = pace or Pace()
         self.structure = Structure()
         self.forwards = Forwards(self.structure)
@@ -75,8 +106,11 @@ class Watcher:
         self.level = CLOSE
         self.step = 0  # steps finished
         self.spent = 0.0
+        self._rest = 0  # coming steps of which nothing is read
         self._always = Patches()
         self._near = Patches()  # only while modules are hooked
+        self._criteria = Patches()  # the same, but see ``whole``
+        self._backward = Patches()  # only while losses are read
         self._hooks: list[Any] = []
         self._calls: list[str] = []
         self._losses: list[Loss] = []
@@ -101,8 +135,7 @@ class Watcher:
         self._began = self._flushed = time.perf_counter()
         self._worked = 0.0
         self._write("watched", torch=torch.__version__, threads=torch.get_num_threads())
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forked)
+        _follow_forks(self)
         self._prepare_patches()
         self.resume()
 
@@ -112,20 +145,34 @@ class Watcher:
         self._thread = threading.get_ident()
         self._resumed = time.thread_time()
         self._always.place()
-        self._counter = optimisers.register_optimizer_step_post_hook(self._after_step)
+        if self.whole:
+            self._criteria.place()
+        self._counters = [
+            optimisers.register_optimizer_step_pre_hook(self._before_step),
+            optimisers.register_optimizer_step_post_hook(self._after_step),
+        ]
         if self.level != IDLE:
             self._hook()
+        elif not self._rest:
+            self._backward.place()
 
     def pause(self) -> None:
         """Take every hook away; what is known is kept."""
         self._worked, self._resumed = self.worked, time.thread_time()
         self.active = False
         self._unhook()
-        self._always.remove()
-        self._counter.remove()
+        for patches in (self._backward, self._criteria, self._always):
+            patches.remove()
+        for handle in self._counters:
+            handle.remove()
 
-    def _forked(self) -> None:
-        """A worker of a data loader is not watched."""
+    def forking(self) -> None:
+        """Leave nothing in the buffer that a child process would write a second time."""
+        if self.active:
+            self.writer.flush()
+
+    def forked(self) -> None:
+        """A child process, such as a worker of a data loader, is not watched."""
         self.active = False
 
     def stop(self, **facts: Any) -> None:
@@ -168,9 +215,13 @@ class Watcher:
             self._flushed = now
             self.writer.flush()
 
+    def here(self) -> bool:
+        """Say whether watching goes on, and in this thread."""
+        return self.active and threading.get_ident() == self._thread
+
     def _look(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run an observation: count its time, and never let its failure reach the script."""
-        if self.busy or not self.active or threading.get_ident() != self._thread:
+        if self.busy or not self.here():
             return None
         self.busy = True
         began = time.thread_time()
@@ -191,33 +242,39 @@ class Watcher:
 
     def _hook(self) -> None:
         """Put hooks on all modules."""
+        self._rest = 0
+        self._backward.place()
         if not self._hooks and not self._compiled:
             module = nn.modules.module
             self._hooks = [
                 module.register_module_forward_pre_hook(self._before_forward),
                 module.register_module_forward_hook(self._after_forward, always_call=True),
-                optimisers.register_optimizer_step_pre_hook(self._before_step),
             ]
             self._near.place()
+            self._criteria.place()
 
     def _unhook(self) -> None:
         for handle in self._hooks:
             handle.remove()
         self._hooks = []
         self._near.remove()
+        if not self.whole:
+            self._criteria.remove()
         self.forwards.reset()
 
     def _before_forward(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         self._look(self.forwards.before, module, arguments)
 
     def _after_forward(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        if not self.here():
+            return
         self._look(self.forwards.after, module, arguments, result)
         if self.forwards.finished and not self.forwards.finished[-1].numbers["gradient"]:
             self._look(self._evaluated)
 
     def _prepare_patches(self) -> None:
         always, near = self._always, self._near
-        always.replace(torch.autograd, "backward", self._around_backward)
+        self._backward.replace(torch.autograd, "backward", self._around_backward)
         for kind in (torch.no_grad, torch.inference_mode):
             always.replace(kind, "__enter__", self._around_no_grad)
         always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
@@ -230,8 +287,10 @@ class Watcher:
         always.replace(torch.utils.checkpoint, "checkpoint", self._around_recomputing)
         always.replace(hooks, "__init__", self._around_recomputing)
         self.loaders.patch(always, self)
+        if not self.whole:
+            always.replace(torch, "save", self._around_save)
         for name in criteria.WATCHED:
-            near.replace(nn.functional, name, self._around(name))
+            self._criteria.replace(nn.functional, name, self._around(name))
         near.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
         near.replace(nn.Module, "zero_grad", self._around_zero_grad)
 
@@ -241,7 +300,7 @@ class Watcher:
         def make(original: Function) -> Function:
             def loss(*arguments: Any, **options: Any) -> Any:
                 value = original(*arguments, **options)
-                if self.level and self.active and not self.busy:
+                if self.level and not self.busy:
                     self._look(self._loss_called, name, arguments, options, value)
                 return value
 
@@ -251,12 +310,11 @@ class Watcher:
 
     def _around_backward(self, original: Function) -> Function:
         def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
-            if not self.active or self.busy:
+            if self._rest or self.busy or not self.here():
                 original(tensors, *arguments, **options)
                 return
             if self.level == IDLE and not self._hooks:
-                if self.step % self.pace.loss_interval == 0 or self._manual is not None:
-                    self._idle_backward(tensors)
+                self._idle_backward(tensors)
                 original(tensors, *arguments, **options)
                 return
             self._look(self._backward_begins, tensors)
@@ -267,7 +325,7 @@ class Watcher:
 
     def _around_no_grad(self, original: Function) -> Function:
         def enter(context: Any) -> Any:
-            if self.active and not self.busy and not self.forwards.close:
+            if not self.busy and not self.forwards.close:
                 self._look(self._evaluation_may_begin)
             return original(context)
 
@@ -275,7 +333,7 @@ class Watcher:
 
     def _around_zero_grad(self, original: Function) -> Function:
         def zero_grad(owner: Any, *arguments: Any, **options: Any) -> None:
-            if self.level and self.active and len(self._calls) < 200:
+            if self.level and len(self._calls) < 200 and self.here():
                 self._calls.append("zero_grad")
             original(owner, *arguments, **options)
 
@@ -298,12 +356,14 @@ class Watcher:
     def _around_clip(self, name: str) -> Callable[[Function], Function]:
         def make(original: Function) -> Function:
             def clip(parameters: Any, limit: Any, *arguments: Any, **options: Any) -> Any:
+                if not self.here():
+                    return original(parameters, limit, *arguments, **options)
                 was, self.busy = self.busy, True  # it enters no_grad: no evaluation begins
                 try:
                     norm = original(parameters, limit, *arguments, **options)
                 finally:
                     self.busy = was
-                if self.level == CLOSE and self.active:
+                if self.level == CLOSE:
                     self._look(self._clipped, name, limit, norm)
                 return norm
 
@@ -322,6 +382,19 @@ class Watcher:
             return original(*arguments, **options)
 
         return compile_
+
+    def _around_save(self, original: Function) -> Function:
+        def save(*arguments: Any, **options: Any) -> Any:
+            """A loss function that a model holds is found by its name: let it be that one."""
+            placed = self._criteria.on
+            self._criteria.remove()
+            try:
+                return original(*arguments, **options)
+            finally:
+                if placed:
+                    self._criteria.place()
+
+        return save
 
     def _around_recomputing(self, original: Function) -> Function:
         def recomputing(*arguments: Any, **options: Any) -> Any:
@@ -552,18 +625,19 @@ class Watcher:
     # -- steps
 
     def _before_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
-        if self.level == CLOSE and self.active:
+        if self.level == CLOSE:
             self._look(self._step_begins, optimiser)
 
     def _step_begins(self, optimiser: torch.optim.Optimizer) -> None:
         self.updates.step_begins(self.updates.owner(optimiser))
 
     def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
-        if not self.active or self.busy:
+        if not self.here() or self.busy:
             return
-        if self.level == IDLE and not self._values and not self._hooks:
+        if self._rest:
             self.step += 1
-            if self.pace.candidate(self.step + 1):
+            self._rest -= 1
+            if not self._rest:
                 self._next_level()
             return
         owner = self.updates.owners.get(id(optimiser)) or self.updates.owner(optimiser)
@@ -581,7 +655,7 @@ class Watcher:
             self._values = []
         if self.level or self._hooks:
             self._look(self._step_ended, owner)
-        elif len(self._rows) >= 256:
+        elif len(self._rows) >= 256 or time.perf_counter() - self._flushed > LONGEST_WAIT:
             self._look(self._flush_rows)
         self.step += 1
         self._next_level()
@@ -617,11 +691,12 @@ class Watcher:
         if self._compiled:
             return
         step = self.step + 1
-        if self.pace.candidate(step) and self.pace.closely(step, self.spent, self.worked):
+        turns = len(self.updates.owners) or 1
+        if self.pace.candidate(step, turns) and self.pace.closely(step, self.spent, self.worked):
             self.level = CLOSE
             self.forwards.close = True
             self._hook()
-            if step > 8:  # the step before was not looked at: know what it left behind
+            if step > FIRST_STEPS:  # the step before was not looked at: know what it left behind
                 self._look(self._prepare)
             return
         if self._scouting and self.pace.affordable(self.spent, self.worked):
@@ -633,6 +708,12 @@ class Watcher:
             self.forwards.close = False
             if self._hooks:
                 self._unhook()
+            self._rest = 0 if self._manual is not None else self.pace.rest(step)
+            self.loaders.forget()
+            if self._rest:
+                self._backward.remove()
+            else:
+                self._backward.place()
 
     def _prepare(self) -> None:
         for owner in self.updates.owners.values():
