@@ -23,6 +23,7 @@ _PLACES = {
     "Regressor": "gradatim.estimators",
     "audit": "gradatim.verbs",
     "cache": "gradatim.verbs",
+    "compare": "gradatim.verbs",
     "evaluate": "gradatim.verbs",
     "explain": "gradatim.verbs",
     "fit": "gradatim.verbs",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from gradatim.training import train as train
     from gradatim.verbs import audit as audit
     from gradatim.verbs import cache as cache
+    from gradatim.verbs import compare as compare
     from gradatim.verbs import evaluate as evaluate
     from gradatim.verbs import explain as explain
     from gradatim.verbs import fit as fit

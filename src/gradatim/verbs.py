@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradatim.core.page import Page
     from gradatim.core.recipe import Recipe
     from gradatim.data.card import Card
+    from gradatim.experiments.comparison import Compared
     from gradatim.experiments.explaining import Explained
     from gradatim.experiments.run import Run
     from gradatim.package import Model
@@ -128,6 +129,78 @@ def evaluate(
     from gradatim.experiments.evaluation import evaluate_run
 
     return evaluate_run(Path(run), _text(source), target, _text(data_dir), talk)
+
+
+def compare(
+    source: Place | None = None,
+    *,
+    over: str | Mapping[str, Iterable[Any]],
+    model: str | None = None,
+    seeds: int = 3,
+    on: str = "validation",
+    budget: str | float | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    target: str | None = None,
+    data_dir: Place | None = None,
+    settings: Settings = (),
+    recipe: Place | Recipe | None = None,
+    out: Place | None = None,
+    talk: Talk = SILENCE,
+) -> Compared:
+    """Fit a model with several values of one key, each on the same seeds, and compare them.
+
+    Args:
+        source: as for ``fit``.
+        over: a key of the recipe and its values: ``"learning_rate=0.01,0.1"``, or a mapping of one
+            key: ``{"data.samples_per_class": [10, 20, 50]}``.
+        model: one model; by default a small one that suits the source.
+        seeds: how many; each draws the split, the first weights and the order, for every value.
+        on: the part that is measured: ``validation`` or ``test``.
+        budget: seconds, or a text such as ``"10m"``, for all members together: from the time of a
+            step follow the epochs, the same for every value and seed.
+        epochs: passes over the training samples, instead of a budget.
+        seed: the first of the seeds.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        precision: ``fp32`` or ``bf16``.
+        target: column to predict, for a table.
+        data_dir: where local copies of named sets are looked for first.
+        settings: keys of the recipe that all members share.
+        recipe: a recipe or the file of one, to start from.
+        out: the folder; asked for again there, an unfinished comparison goes on.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        The comparison: ``facts`` (plain values), ``page``, ``folder`` and ``finished``.
+
+    Raises:
+        GradatimError: the source, the key, a value or the disk does not allow it.
+    """
+    from gradatim.experiments.comparison import compare as compared
+
+    if on not in ("validation", "test"):
+        raise UnknownNameError(
+            "a comparison is measured on another part", given=on, allowed=["validation", "test"]
+        )
+    chosen = _recipe(
+        recipe,
+        {
+            "data.source": source,
+            "data.target": target,
+            "data.folder": data_dir,
+            "model.name": model,
+            "training.epochs": epochs,
+            "training.budget": budget,
+            "seed": seed,
+            "machine.device": device,
+            "machine.precision": precision,
+        },
+        settings,
+    )
+    part: Any = on
+    return compared(chosen, over, seeds, part, Path(out) if out is not None else None, talk)
 
 
 def predict(

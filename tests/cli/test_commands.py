@@ -270,3 +270,20 @@ def test_augment_alone_is_what_fit_does_and_takes_no_source_for_a_list(fitted, c
     assert found["strengths"]["data.hue"] == 0.2 and found["strengths"]["data.crop"] == "none"
     assert run("audit", fitted / "photos", "--augment", "flip,shake=2") == 2
     assert "there is no augmentation of this name: 'shake'" in capsys.readouterr().err
+
+
+def test_compare_prints_the_answer_and_how_to_go_on(fitted, capsys):
+    out = fitted / "comparison"
+    words = ("compare", fitted / "photos", "--model", "linear", "--over", "epochs=1,6", "--seeds",
+             "2", "--out", out)  # fmt: skip
+    assert run(*words, "--json", fitted / "comparison.json", "--html", fitted / "c.html") == 0
+    shown = capsys.readouterr()
+    assert "validation accuracy" in shown.out and f"report   {out / 'report.html'}" in shown.out
+    assert "4 of 4: training.epochs=6, seed 1" in " ".join(shown.err.split())
+    facts = json.loads((fitted / "comparison.json").read_text())
+    assert [row["value"] for row in facts["values"]] == [1, 6] and facts["finished"]
+    assert (fitted / "c.html").read_text() == (out / "report.html").read_text()
+    assert run(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == facts
+    assert run("compare", fitted / "photos", "--over", "epocs=1,2") == 2
+    assert "did you mean 'epochs'?" in capsys.readouterr().err

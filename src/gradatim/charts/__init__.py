@@ -13,6 +13,7 @@ CHARTS = {
     "bought": "gradatim.charts.bought:chart",
     "calibration": "gradatim.charts.calibration:chart",
     "class-counts": "gradatim.charts.class_counts:chart",
+    "comparison": "gradatim.charts.comparison:chart",
     "confusion": "gradatim.charts.confusion:chart",
     "image-sizes": "gradatim.charts.image_sizes:chart",
     "ladder": "gradatim.charts.ladder:chart",

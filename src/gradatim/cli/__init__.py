@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "fit": "Fit the best model the time allows to a folder, a table or a named set.",
     "resume": "Go on with a run that was stopped or killed.",
     "evaluate": "Measure a run on its test part or on another source.",
+    "compare": "Fit with several values of one key on the same seeds, and compare them.",
     "predict": "Say what images or rows are, with probabilities.",
     "explain": "Show every size, parameter and operation of a network with its arithmetic.",
     "report": "Write the report of one run, or of several side by side.",

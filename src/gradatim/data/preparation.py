@@ -209,11 +209,7 @@ def _split(gathered: Gathered, recipe: Recipe) -> tuple[Gathered, Split]:
         test_share=recipe.data.test_share,
     )
     split, audit = drawn.split, gathered.audit
-    if recipe.data.samples_per_class is not None:
-        each = recipe.data.samples_per_class
-        split = limited_per_class(split, gathered.targets, gathered.classes, each, recipe.seed)
-    if recipe.data.limit is not None:
-        split = limited(split, gathered.targets, gathered.classes, recipe.data.limit, recipe.seed)
+    split = narrowed(split, gathered.targets, gathered.classes, recipe)
     left_out = [Rejection(gathered.names[index], reason) for index, reason in drawn.left_out]
     audit = replace(
         audit,
@@ -221,6 +217,20 @@ def _split(gathered: Gathered, recipe: Recipe) -> tuple[Gathered, Split]:
         warnings=(*audit.warnings, *(sentence(note) for note in drawn.notes)),
     )
     return replace(gathered, audit=audit), split
+
+
+def narrowed(split: Split, targets: np.ndarray, classes: Sequence[str], recipe: Recipe) -> Split:
+    """Return the split with as many training samples as the recipe leaves.
+
+    Raises:
+        ValueRefusedError: fewer than one a class are left.
+    """
+    if recipe.data.samples_per_class is not None:
+        each = recipe.data.samples_per_class
+        split = limited_per_class(split, targets, classes, each, recipe.seed)
+    if recipe.data.limit is not None:
+        split = limited(split, targets, classes, recipe.data.limit, recipe.seed)
+    return split
 
 
 def _count_parts(gathered: Gathered, split: Split) -> Gathered:
