@@ -24,6 +24,7 @@ _PLACES = {
     "audit": "gradatim.verbs",
     "cache": "gradatim.verbs",
     "compare": "gradatim.verbs",
+    "diagnose": "gradatim.verbs",
     "evaluate": "gradatim.verbs",
     "explain": "gradatim.verbs",
     "fit": "gradatim.verbs",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from gradatim.verbs import audit as audit
     from gradatim.verbs import cache as cache
     from gradatim.verbs import compare as compare
+    from gradatim.verbs import diagnose as diagnose
     from gradatim.verbs import evaluate as evaluate
     from gradatim.verbs import explain as explain
     from gradatim.verbs import fit as fit

@@ -6,7 +6,7 @@ so that listing names or asking for help loads no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradatim.core.recipe import Recipe
     from gradatim.data.card import Card
     from gradatim.experiments.comparison import Compared
+    from gradatim.experiments.diagnosed import Diagnosed
     from gradatim.experiments.explaining import Explained
     from gradatim.experiments.run import Run
     from gradatim.package import Model
@@ -273,6 +274,67 @@ def explain(
     return explained(str(model), input, _text(sample), file, options, talk)
 
 
+def diagnose(
+    script: Place,
+    arguments: Sequence[str] = (),
+    *,
+    module: bool = False,
+    probe: bool = False,
+    limit: str | float | None = None,
+    stop_on_alarm: bool = False,
+    out: Place | None = None,
+    talk: Talk = SILENCE,
+) -> Diagnosed:
+    """Run a PyTorch script watched and say why it does not learn; or judge a run.
+
+    The script runs in a child process, unchanged; what it prints and computes is the same to the
+    bit.
+
+    Args:
+        script: a ``.py`` file; or a run folder, or the ``record.jsonl`` of an earlier diagnosis.
+        arguments: what the script is given.
+        module: ``script`` is the name of a module, run as ``python -m`` would.
+        probe: run the script again with one change each to settle what is open.
+        limit: seconds, or a text such as ``"10m"``, after which the script is ended; with
+            ``probe``, all trials together take at most as long again.
+        stop_on_alarm: end the script at the first alarm.
+        out: folder for Record and page; by default one in the cache folder.
+        talk: where alarms go while the script runs; nowhere by default.
+
+    Returns:
+        The diagnosis: ``verdict`` (``healthy``, ``sick`` or ``unknown``), ``findings``,
+        ``to_dict()`` (the JSON), ``page``.
+
+    Raises:
+        SourceNotFoundError: there is no such script.
+        UsageError: it is neither a script nor a run.
+    """
+    from gradatim.core.duration import read_seconds
+    from gradatim.experiments import diagnosed
+
+    place = Path(script)
+    seconds = None if limit is None else read_seconds(limit)
+    recorded = not module and (place.is_dir() or place.suffix == ".jsonl")
+    if not recorded:
+        return diagnosed.of_script(
+            str(script),
+            arguments,
+            module=module,
+            probe=probe,
+            limit=seconds,
+            stop_on_alarm=stop_on_alarm,
+            out=Path(out) if out is not None else None,
+            talk=talk,
+        )
+    wrong = {"--probe": probe, "--stop-on-alarm": stop_on_alarm, "--limit": limit, "--out": out}
+    refused = [name for name, value in wrong.items() if value] + list(arguments)
+    if refused:
+        raise UsageError(
+            "a run is judged, not run again", given=" ".join(refused), next_step="leave it out"
+        )
+    return diagnosed.of_record(place)
+
+
 def load(run: Place) -> Model:
     """Load the model of a run or a package: ``.predict(...)``, ``.module``, ``.classes``.
 
@@ -350,6 +412,7 @@ def names(table: str | None = None) -> dict[str, str]:
     from gradatim.core.recipe import describe_keys
     from gradatim.core.registry import describe
     from gradatim.data.sources import SOURCES
+    from gradatim.doctor.explanation import summaries
     from gradatim.models import MODELS
     from gradatim.training import LOSSES, METRICS, OPTIMISERS, SCHEDULES
 
@@ -363,12 +426,15 @@ def names(table: str | None = None) -> dict[str, str]:
     }
     if table is None:
         found = {name: meaning for name, (meaning, _) in tables.items()}
+        found["faults"] = "what the doctor finds (`gradatim diagnose --explain NAME`)"
         return {**found, "recipe": "keys of a recipe, for --set"}
     if table == "recipe":
         return describe_keys()
+    if table == "faults":
+        return summaries()
     if table not in tables:
         raise UnknownNameError(
-            "there is no table of this name", given=table, allowed=[*tables, "recipe"]
+            "there is no table of this name", given=table, allowed=[*tables, "faults", "recipe"]
         )
     return describe(tables[table][1])
 

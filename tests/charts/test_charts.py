@@ -9,6 +9,7 @@ import pytest
 
 from gradatim import charts
 from gradatim.charts import boundary, confusion, curves, loss, theme
+from gradatim.core.finding import Finding, Where
 from gradatim.core.page import Chart
 from gradatim.core.record import Record
 from gradatim.core.registry import resolve
@@ -90,18 +91,56 @@ SIZES = {
     "height": [8, 20, 30],
     "common": [[10, 20, 7], [8, 8, 2]],
 }
+PARAMETERS = [
+    {"name": "Net.a.weight", "shape": [4, 4]},
+    {"name": "Net.a.bias", "shape": [4]},
+    {"name": "Net.b.weight", "shape": [2, 4]},
+]
+
+
+def watched(losses=None, steps=(1, 2, 3, 8, 16)):
+    """A Record as the probes write it."""
+    losses = losses or [2.0 / step for step in range(1, 21)]
+    rows = [[step, 0, value, 0.1 / step, 1] for step, value in enumerate(losses, start=1)]
+    events = [
+        {"event": "model", "model": "Net", "parameters": PARAMETERS},
+        {"event": "optimiser", "optimiser": 0, "kind": "SGD", "parameters": PARAMETERS},
+        {"event": "losses", "rows": rows},
+        {"event": "evaluation", "step": 10, "loss": {"value": 0.5}},
+    ]
+    for step in steps:
+        sizes = {
+            item["name"]: {"gradient": 0.1 / step, "weight": 2.0, "update": 0.01 * number}
+            for number, item in enumerate(PARAMETERS, start=1)
+        }
+        events.append({"event": "update", "step": step, "parameters": sizes})
+        activations = [
+            {"kind": "relu", "layer": name, "std": std / step, "units": 8, "dead": dead}
+            for name, std, dead in (("Net.a", 1.0, 0), ("Net.b", 0.1, min(step, 8)))
+        ]
+        events.append({"event": "backward", "step": step, "activations": activations})
+    return Record(events)
+
+
+ALARMS = [Finding("dying-relu", "alarm", "dead", Where(parameter="Net.b.weight"), 2)]
+
 FACTS = {
     "boundary": (PLANE,),
     "bought": (ladder(),),
     "calibration": ({"error": 0.1, "bins": BINS},),
     "class-counts": ({"train": {"cat": 5, "dog": 3}, "test": {"cat": 2, "dog": 1}},),
     "confusion": (["cat", "dog"], [[8, 2], [1, 9]]),
+    "dead-units": (watched(),),
     "image-sizes": (SIZES,),
     "ladder": (ladder(),),
+    "layer-sizes": (watched(), "update", ALARMS),
     "learning-rate": (record(),),
     "loss": (record(),),
     "metric": (record(),),
+    "observed-loss": (watched(), ALARMS),
+    "observed-rate": (watched(),),
     "predicted": ([1.0, 2.0, 3.0], [1.5, 2.0, 2.0], "price", "€"),
+    "spread-by-depth": (watched(),),
     "through-time": ("Gates", {"input": [0.1, 0.2], "forget": [0.9, 0.8]}, "mean", True),
 }
 
@@ -290,6 +329,73 @@ def test_boundary_shades_follow_certainty():
         (0, 1, 0, 0),
         (1, 2, 1, boundary.LEVELS),
     ]
+
+
+def test_layer_sizes_hold_every_weight_at_every_step_looked_at():
+    cells = {
+        (row["layer"], row["step"]): row["power"]
+        for row in rows(charts.draw("layer-sizes", watched(), "update"), 0)
+    }
+    assert set(cells) == {(layer, str(step)) for layer in "ab" for step in (1, 2, 3, 8, 16)}
+    assert cells["b", "3"] == pytest.approx(math.log10(0.03 / 2.0), abs=0.01)
+    gradient = rows(charts.draw("layer-sizes", watched(), "gradient"), 0)
+    at_8 = [row["power"] for row in gradient if row["step"] == "8"]
+    assert at_8 == [pytest.approx(math.log10(0.1 / 8), abs=0.01)] * 2
+
+
+def test_an_alarm_is_pinned_to_its_layer_and_step():
+    chart = charts.draw("layer-sizes", watched(), "gradient", ALARMS)
+    assert rows(chart, 1) == [{"layer": "b", "step": "2", "label": "dying-relu"}]
+    assert "outline" in chart.caption
+    rule = charts.draw("observed-loss", watched(), ALARMS).specification["layer"][2]
+    assert rule["mark"]["type"] == "rule"
+    assert rule["data"]["values"][0]["x"] == 2
+
+
+def test_steps_looked_at_are_thinned_but_the_first():
+    many = watched(losses=[1.0] * 3000, steps=(*range(1, 9), *range(16, 3000, 8)))
+    chart = charts.draw("layer-sizes", many, "update")
+    steps = sorted({int(row["step"]) for row in rows(chart, 0)})
+    assert steps[:8] == list(range(1, 9))
+    assert len(steps) <= 60
+    assert steps[-1] > 2900
+
+
+def test_observed_loss_says_where_it_is_no_number():
+    broken = watched(losses=[2.0, 1.0, 0.9, *(["nan"] * 300)])
+    chart = charts.draw("observed-loss", broken)
+    assert [row["y"] for row in rows(chart, 0)] == [2.0, 1.0, 0.9]
+    assert "not a finite number from step 4 on" in chart.alternative
+    domain = chart.specification["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert domain == [0, 10]
+
+
+def test_dead_units_are_shares_of_the_layers_that_have_any():
+    shown = {
+        (row["series"], row["x"]): row["y"] for row in rows(charts.draw("dead-units", watched()), 0)
+    }
+    assert shown["b", 2] == 25.0
+    assert shown["b", 16] == 100.0
+    assert {series for series, _ in shown} == {"b"}
+
+
+def test_spread_compares_the_first_with_the_last_step():
+    shown = {
+        (row["series"], row["layer"]): row["y"]
+        for row in rows(charts.draw("spread-by-depth", watched()), 0)
+    }
+    assert shown == {
+        ("step 1", "a"): 1.0, ("step 1", "b"): 0.1,
+        ("step 16", "a"): 0.0625, ("step 16", "b"): 0.00625,
+    }  # fmt: skip
+
+
+def test_nothing_observed_is_no_drawing():
+    for name in ("observed-loss", "observed-rate", "spread-by-depth", "dead-units"):
+        chart = charts.draw(name, Record([]))
+        assert chart.specification == {}
+        assert chart.alternative
+    assert charts.draw("layer-sizes", Record([]), "gradient").specification == {}
 
 
 def test_an_empty_record_still_has_its_charts():

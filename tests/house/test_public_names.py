@@ -13,7 +13,7 @@ import gradatim
 from gradatim import cli
 
 ROOT = Path(__file__).parents[2]
-NOT_IN_PYTHON = {"json_to", "html_to", "csv_to"}
+NOT_IN_PYTHON = {"json_to", "html_to", "csv_to", "explained"}
 
 
 @pytest.mark.parametrize("name", [name for name in gradatim.__all__ if name != "__version__"])

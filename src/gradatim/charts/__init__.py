@@ -15,12 +15,17 @@ CHARTS = {
     "class-counts": "gradatim.charts.class_counts:chart",
     "comparison": "gradatim.charts.comparison:chart",
     "confusion": "gradatim.charts.confusion:chart",
+    "dead-units": "gradatim.charts.dead_units:chart",
     "image-sizes": "gradatim.charts.image_sizes:chart",
     "ladder": "gradatim.charts.ladder:chart",
+    "layer-sizes": "gradatim.charts.layer_sizes:chart",
     "learning-rate": "gradatim.charts.learning_rate:chart",
     "loss": "gradatim.charts.loss:chart",
     "metric": "gradatim.charts.metric:chart",
+    "observed-loss": "gradatim.charts.observed_loss:chart",
+    "observed-rate": "gradatim.charts.observed_rate:chart",
     "predicted": "gradatim.charts.predicted:chart",
+    "spread-by-depth": "gradatim.charts.spread_by_depth:chart",
     "through-time": "gradatim.charts.through_time:chart",
 }
 

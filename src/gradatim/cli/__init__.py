@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "compare": "Fit with several values of one key on the same seeds, and compare them.",
     "predict": "Say what images or rows are, with probabilities.",
     "explain": "Show every size, parameter and operation of a network with its arithmetic.",
+    "diagnose": "Run a PyTorch script watched and say why it does not learn, or judge a run.",
     "report": "Write the report of one run, or of several side by side.",
     "names": "List what can be named: models, sources, losses, recipe keys, ...",
     "cache": "Show or clear the decoded images and downloads kept on this machine.",

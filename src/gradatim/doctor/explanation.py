@@ -57,9 +57,14 @@ def markdown(name: str) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def summaries() -> dict[str, str]:
+    """Return the first sentence of every fault's page, by name."""
+    return {name: parts(name)[""] for name in sorted(RULES)}
+
+
 def index() -> str:
     """Return the list of all faults as Markdown."""
-    rows = [f"* [{name}]({name}.md): {parts(name)['']}" for name in sorted(RULES)]
+    rows = [f"* [{name}]({name}.md): {says}" for name, says in summaries().items()]
     return (
         "# Faults\n\nEvery name the doctor knows; a name is for ever.\n\n" + "\n".join(rows) + "\n"
     )

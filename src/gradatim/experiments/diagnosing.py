@@ -64,6 +64,7 @@ def diagnose_script(
     arguments: Sequence[str] = (),
     *,
     record: Path,
+    module: bool = False,
     probe: bool = False,
     limit: float | None = None,
     timeout: float | None = None,
@@ -79,6 +80,7 @@ def diagnose_script(
         script: the Python file; it runs in a child process and is not changed.
         arguments: what it is given.
         record: file of the Record; those of trials go beside it, ``NAME-TREATMENT.jsonl``.
+        module: ``script`` is the name of a module, run as ``python -m`` would.
         probe: run wanted treatments afterwards.
         limit: seconds for all trials together; None is five times what the script took, and at
             least 30 seconds.
@@ -92,7 +94,7 @@ def diagnose_script(
     Raises:
         SourceNotFoundError: there is no such script.
     """
-    run = Script(script, arguments, record=record, output=output, quiet=quiet)
+    run = Script(script, arguments, record=record, module=module, output=output, quiet=quiet)
     began = time.monotonic()
 
     def judge(so_far: Record) -> bool:
@@ -117,7 +119,7 @@ def diagnose_script(
                 break
             if trying is not None:
                 trying(name, verdict.wants[name])
-            trials[name] = _trial(script, arguments, record, name, whole, trials, left)
+            trials[name] = _trial(script, arguments, record, name, whole, trials, left, module)
             verdict = diagnose(whole, trials)
             if look is not None:
                 look(verdict)
@@ -145,12 +147,14 @@ def _trial(
     whole: Record,
     others: dict[str, Record],
     limit: float,
+    module: bool,
 ) -> Record:
     """Run a script once more with one treatment, until its answer is clear or the time is up."""
     run = Script(
         script,
         arguments,
         record=record.with_name(f"{record.stem}-{name}.jsonl"),
+        module=module,
         treatments=[TREATMENTS[name]],
         quiet=True,
     )

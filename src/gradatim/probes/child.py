@@ -1,14 +1,14 @@
 """Run a script as Python would, watched: ``python -m gradatim.probes.child RECORD SCRIPT ARGS``.
 
-The script finds the same ``sys.argv``, ``sys.path`` and ``__main__`` as under plain Python, also in
-its threads and exit handlers, which outlive it. Its standard output is not touched, and PyTorch is
-imported when the script imports it, not before.
+With ``--module``, SCRIPT is the name of a module, run as ``python -m`` would. The script finds the
+same ``sys.argv``, ``sys.path`` and ``__main__`` as under plain Python, also in its threads and exit
+handlers, which outlive it. Its standard output is not touched, and PyTorch is imported when the
+script imports it, not before.
 A treatment (``--with module:function``) is applied at the same moment.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.abc
 import importlib.util
@@ -64,10 +64,12 @@ class _Main(SourceFileLoader):
         code: CodeType = self.source_to_code(self.get_data(path), path)
         return code
 
-    def run(self) -> None:
-        """Run the script as the module ``__main__``."""
+    def run(self, spec: ModuleSpec | None = None) -> None:
+        """Run the script as the module ``__main__``; ``spec`` is that of a module with a name."""
         module = ModuleType("__main__")
         vars(module).update(__file__=self.path, __loader__=self, __cached__=None)
+        if spec is not None:
+            vars(module).update(__spec__=spec, __package__=spec.parent)
         sys.modules["__main__"] = module
         self.exec_module(module)
 
@@ -104,23 +106,57 @@ class Run:
             self.writer.close()
 
 
-def _own_frames(trace: TracebackType | None, script: str) -> TracebackType | None:
-    """Return the part of a traceback that begins in the script."""
-    while trace is not None and trace.tb_frame.f_code.co_filename != script:
+def _module(name: str) -> None:
+    """Run a module, or the ``__main__`` of a package, as ``python -m`` would."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{name}.__main__")
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"{sys.executable}: No module named {name}")
+    sys.argv[0] = spec.origin
+    _Main("__main__", spec.origin).run(spec)
+
+
+def _own_frames(
+    trace: TracebackType | None, script: str, module: bool = False
+) -> TracebackType | None:
+    """Return the part of a traceback that begins in the script or the module."""
+    while trace is not None:
+        names = trace.tb_frame.f_globals
+        main = names.get("__name__") == "__main__" and names is not globals()
+        if main if module else trace.tb_frame.f_code.co_filename == script:
+            break
         trace = trace.tb_next
     return trace
 
 
-def run(record: Path, script: str, arguments: list[str], treatments: list[str]) -> int:
-    """Run a script and return its exit code."""
+def _place(error: BaseException, trace: TracebackType | None) -> tuple[str | None, int | None]:
+    """Return file and line of the user's own code that an error left last."""
+    from gradatim.probes.places import is_library
+
+    steps = [(step.filename, step.lineno) for step in traceback.extract_tb(trace)]
+    if isinstance(error, SyntaxError) and error.filename:
+        steps.append((error.filename, error.lineno))
+    own = [(file, line) for file, line in steps if not is_library(file)]
+    return (str(Path(own[-1][0]).resolve()), own[-1][1]) if own else (None, None)
+
+
+def run(
+    record: Path, script: str, arguments: list[str], treatments: list[str], module: bool = False
+) -> int:
+    """Run a script, or a module by its name, and return its exit code."""
     watched = Run(record, treatments)
-    watched.writer.write("script", script=str(Path(script).resolve()), arguments=arguments)
+    place = script if module else str(Path(script).resolve())
+    watched.writer.write("script", script=place, arguments=arguments)
     watched.writer.flush()
     sys.meta_path.insert(0, _AfterImport("torch", watched.begin))
     sys.argv = [script, *arguments]
-    sys.path[0] = str(Path(script).resolve().parent)
+    sys.path[0] = str(Path.cwd()) if module else str(Path(script).resolve().parent)
     try:
-        _Main("__main__", script).run()
+        if module:
+            _module(script)
+        else:
+            _Main("__main__", script).run()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
@@ -128,18 +164,12 @@ def run(record: Path, script: str, arguments: list[str], treatments: list[str]) 
         watched.end(exit=code)
         return code
     except BaseException as error:
-        trace = _own_frames(error.__traceback__, script)
-        sys.excepthook(type(error), error, trace or error.__traceback__)
-        steps = traceback.extract_tb(trace)
-        from gradatim.probes.places import is_library
-
-        own = [step for step in steps if not is_library(step.filename)]
+        trace = _own_frames(error.__traceback__, script, module)
+        ours = None if isinstance(error, SyntaxError) else error.__traceback__
+        sys.excepthook(type(error), error, trace or ours)
+        file, line = _place(error, trace)
         watched.end(
-            exit=1,
-            error=type(error).__name__,
-            message=str(error)[:2000],
-            file=str(Path(own[-1].filename).resolve()) if own else None,
-            line=own[-1].lineno if own else None,
+            exit=1, error=type(error).__name__, message=str(error)[:2000], file=file, line=line
         )
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     watched.end(exit=0)
@@ -147,14 +177,17 @@ def run(record: Path, script: str, arguments: list[str], treatments: list[str]) 
 
 
 def main() -> None:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="gradatim.probes.child")
-    parser.add_argument("--with", dest="treatments", action="append", default=[])
-    parser.add_argument("record", type=Path)
-    parser.add_argument("script")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    given = parser.parse_args()
-    code = run(given.record, given.script, given.arguments, given.treatments)
+    """Read the command line, of which everything after the script is the script's, and run."""
+    words = sys.argv[1:]
+    treatments, module = [], False
+    while words[0].startswith("--"):
+        option = words.pop(0)
+        if option == "--module":
+            module = True
+        else:  # --with
+            treatments.append(words.pop(0))
+    record, script, *arguments = words
+    code = run(Path(record), script, arguments, treatments, module)
     sys.stdout.flush()
     sys.exit(code)
 

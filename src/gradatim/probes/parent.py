@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,17 +15,21 @@ from typing import Any
 from gradatim.core.record import Event, Record
 from gradatim.errors import SourceNotFoundError
 
+GRACE = 5.0
+"""Seconds that a script which is asked to end has before it is killed."""
+
 
 class Script:
     """A Python script to be run watched.
 
     Args:
-        script: the file.
+        script: the file; with ``module`` the name of a module, as for ``python -m``.
         arguments: what it is given.
         record: where the observations go; the folder is made.
+        module: run a module by its name.
         treatments: ``module:function`` each, applied right after PyTorch is imported.
         output: the file its standard output goes to; None is this process's own.
-        quiet: throw the script's output away (for trials).
+        quiet: throw the script's output away, and give it no input (for trials).
     """
 
     def __init__(
@@ -33,11 +38,12 @@ class Script:
         arguments: Sequence[str] = (),
         *,
         record: Path,
+        module: bool = False,
         treatments: Sequence[str] = (),
         output: Path | None = None,
         quiet: bool = False,
     ) -> None:
-        if not script.is_file():
+        if not module and not script.is_file():
             raise SourceNotFoundError(
                 "there is no script here", given=script, next_step="give the path of a .py file"
             )
@@ -48,6 +54,7 @@ class Script:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
         options = [word for item in treatments for word in ("--with", item)]
+        options += ["--module"] if module else []
         self._command = [
             *(sys.executable, "-m", "gradatim.probes.child", *options),
             *(str(record.resolve()), str(script), *arguments),
@@ -59,10 +66,14 @@ class Script:
         """Start the child."""
         nowhere = subprocess.DEVNULL if self._quiet else None
         if self._output is None:
-            self._process = subprocess.Popen(self._command, stdout=nowhere, stderr=nowhere)
+            self._process = subprocess.Popen(
+                self._command, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            )
             return
         with open(self._output, "wb") as file:
-            self._process = subprocess.Popen(self._command, stdout=file, stderr=nowhere)
+            self._process = subprocess.Popen(
+                self._command, stdin=nowhere, stdout=file, stderr=nowhere
+            )
 
     def read(self) -> bool:
         """Take in what was written since; say whether that was anything."""
@@ -107,15 +118,28 @@ class Script:
                         break
                 time.sleep(0.05)
         except KeyboardInterrupt:
-            process.wait()
+            if not _from_terminal():  # a terminal sends Ctrl-C to both of us
+                process.send_signal(signal.SIGINT)
+            process.wait()  # it may save something; a second Ctrl-C ends it
+        finally:
+            if process.poll() is None:
+                process.kill()
         self.exit = process.wait()
         self.read()
         self._close()
         return self.exit
 
     def _end(self, why: str) -> None:
-        assert self._process is not None
-        self._process.terminate()
+        """Ask the script to end, and kill it when it does not."""
+        process = self._process
+        assert process is not None
+        process.terminate()
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.read()
         self._note("ended", why=why)
 
     def _close(self) -> None:
@@ -133,3 +157,11 @@ class Script:
             file.write(json.dumps(fields).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _from_terminal() -> bool:
+    """Say whether this process is in the foreground of a terminal."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (AttributeError, OSError, ValueError):  # no terminal, or a system without groups
+        return os.name == "nt"

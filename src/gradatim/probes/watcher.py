@@ -677,6 +677,7 @@ class Watcher:
                 "update", step=self.step + 1, calls=calls[-60:], clips=self._clips, **numbers
             )
             self._flush_rows()
+            self.writer.flush()  # what was seen stays seen, however the script ends
         self._losses = [item for item in self._losses if not item.gradient]
         for forward in self.forwards.finished:
             if not forward.numbers["training"]:  # gradients left on, but never used
