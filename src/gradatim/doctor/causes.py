@@ -51,11 +51,10 @@ ORDER = (
     "train-test-leakage",
     "target-leakage",
     "not-shuffled",
-    "labels-misaligned",
-    "carried-state",
     "loss-reduction-sum",
     "accumulation-not-divided",
     "wrong-loss",
+    "labels-misaligned",
     "schedule-bug",
     "clip-too-tight",
     "optimiser-settings",
@@ -67,6 +66,7 @@ ORDER = (
     "collapsed-feature-map",
     "learning-rate-too-high",
     "learning-rate-too-low",
+    "carried-state",
     "augmentation-too-strong",
     "too-little-capacity",
     "class-imbalance",
@@ -91,7 +91,10 @@ _DIVERGING |= {"saturated-activation", "not-converging", "initial-loss-off"}
 _STUCK = {"not-converging", "under-trained", "underfitting", "learning-rate-too-low"}
 
 EXPLAINS: dict[str, set[str]] = {
-    "learning-rate-too-high": _DIVERGING | {"vanishing-gradient"},
+    "learning-rate-too-high": (_DIVERGING | {"vanishing-gradient"}) - {"initial-loss-off"},
+    "initial-loss-off": _DIVERGING,
+    "carried-state": _STUCK | {"labels-misaligned"},
+    "degenerate-data": {"target-leakage", "overfitting"},
     "batch-size-unsuited": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
     "loss-reduction-sum": _DIVERGING | {"learning-rate-too-high", "vanishing-gradient"},
     "accumulation-not-divided": _DIVERGING | {"learning-rate-too-high", "vanishing-gradient"},
@@ -107,9 +110,16 @@ EXPLAINS: dict[str, set[str]] = {
     "output-range": _STUCK | _DIVERGING | {"targets-unscaled", "learning-rate-too-high"},
     "optimiser-settings": _DIVERGING | _STUCK | {"learning-rate-too-high"},
     "missing-zero-grad": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
-    "not-shuffled": {"oscillating-loss", "train-eval-gap", "train-test-mismatch", "overfitting"},
+    "not-shuffled": {"oscillating-loss", "train-eval-gap", "train-test-mismatch", "overfitting"}
+    | {"labels-misaligned", "learning-rate-too-high"},
     "schedule-bug": _DIVERGING | _STUCK | {"learning-rate-too-high"},
-    "training-in-eval-mode": {"train-eval-gap"},
+    "training-in-eval-mode": {"train-eval-gap", "labels-misaligned", "overfitting"},
+    "evaluating-in-train-mode": {"labels-misaligned", "overfitting"},
+    "train-eval-gap": {"labels-misaligned", "overfitting"},
+    "train-test-mismatch": {"labels-misaligned", "overfitting", "train-eval-gap"},
+    "target-leakage": {"labels-misaligned", "overfitting", "train-test-mismatch"},
+    "batchnorm-small-batch": {"labels-misaligned", "overfitting", "train-eval-gap"},
+    "labels-misaligned": _STUCK | {"overfitting"},
     "clip-too-tight": _STUCK,
     "dropout-too-high": _STUCK,
     "weight-decay-too-high": _STUCK | {"vanishing-gradient", "dying-relu"},
@@ -122,5 +132,9 @@ def explains(cause: str, symptom: str) -> bool:
         return False
     if symptom in EXPLAINS.get(cause, ()):
         return True
+    if symptom == "labels-misaligned":  # nothing else is wrong, and yet nothing is learned
+        return ORDER.index(cause) < ORDER.index(symptom)
+    if cause == "learning-rate-too-high" and symptom == "initial-loss-off":
+        return False  # it was so before any step
     # Any fault of structure or data explains that a run learns nothing or falls apart.
     return symptom in SYMPTOMS and cause not in SYMPTOMS

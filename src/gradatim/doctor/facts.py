@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from statistics import fmean, median
+from statistics import fmean, median, pvariance
 from typing import Any
 
 from gradatim.core.record import Record, number
@@ -131,8 +131,8 @@ class Facts:
     def criterion(self) -> str | None:
         """The loss trained on, when it is one."""
         names = Counter(item["name"] for item in self.criteria)
-        if not names:
-            return None
+        if not names or (self._mixed and any(item.get("by_hand") for item in self.criteria)):
+            return None  # a loss written by hand that is not the one it looks like
         name, count = names.most_common(1)[0]
         return name if count >= 0.8 * sum(names.values()) else None
 
@@ -170,23 +170,37 @@ class Facts:
         if self.several_players:
             return None
         name = self.criterion
-        if name in ("cross_entropy", "nll_loss"):
+        classes = any(c.get("labels") for c in self.criteria)
+        if name in ("cross_entropy", "nll_loss") and classes:
             return self._entropy_of(added(counts for _, counts in self.labels))
-        if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits"):
+        if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits") and classes:
             counts = added(c["labels"] for c in self.criteria if c.get("labels"))
             weight = next((c["positive"] for c in self.criteria if c.get("positive")), None)
             if weight is None or sum(counts) == 0:
                 return self._entropy_of(counts)
             weighed = [counts[0], counts[1] * weight]
             return float(entropy(weighed) * sum(weighed) / sum(counts))
-        variances = [
-            number(c["target"]["variance"])
-            for c in self.criteria
-            if "variance" in c.get("target", {})
-        ]
-        if name == "mse_loss" and variances:
-            return median(variances) or None
-        return None
+        return self._of_a_constant() if name is not None else None
+
+    def _of_a_constant(self) -> float | None:
+        """Return the loss of the best constant answer, from the targets of the batches seen.
+
+        That of one batch is too low by about (n - 1) / n; tiny batches are pooled by their means.
+        """
+        seen = [c for c in self.criteria if c.get("constant") is not None and c.get("target")]
+        if not seen:
+            return None
+        counts = [int(c["target"]["shape"][0]) for c in seen]
+        count = median(counts)
+        if count >= 8:
+            return median(number(c["constant"]) for c in seen) * count / (count - 1) or None
+        if self.criterion != "mse_loss" or len(seen) < 8:
+            return None
+        means = [number(c["target"]["mean"]) for c in seen if "mean" in c["target"]]
+        if len(means) < 8:
+            return None
+        inside = fmean(number(c["target"]["std"]) ** 2 for c in seen if "std" in c["target"])
+        return inside + pvariance(means) or None
 
     def _entropy_of(self, counts: Sequence[float]) -> float | None:
         """Return the entropy of labels, with the class weights and the smoothing of the loss."""
@@ -203,27 +217,52 @@ class Facts:
     def curve(self) -> list[tuple[int, float]]:
         """Step and training loss per sample, one point per step seen.
 
-        The loss handed to ``backward`` may be a sum, a share or carry a penalty; where the
-        criterion's own value is known, the curve is brought to its scale.
+        The loss handed to ``backward`` may be a sum or a share; where the criterion's own value is
+        known, the curve is brought to its scale. Where the two are not proportional (a penalty or
+        another term is added), the curve is the criterion's own, at the steps looked at closely.
         """
-        rows = [(row[0], row[2]) for row in self.rows]
-        return [(step, value * self._scale) for step, value in rows]
+        if self._mixed and self.criterion is not None:
+            return self._own
+        scale = median(self._ratios) if self._ratios else 1.0
+        return [(row[0], row[2] * scale) for row in self.rows]
 
     @cached_property
-    def _scale(self) -> float:
+    def _mixed(self) -> bool:
+        """Whether something is added to the criterion: the two are not proportional."""
+        ratios = sorted(self._ratios)
+        if len(ratios) < 8:
+            return False
+        low, high = ratios[len(ratios) // 8], ratios[-1 - len(ratios) // 8]
+        return low <= 0 or high > 1.25 * low
+
+    @cached_property
+    def _own(self) -> list[tuple[int, float]]:
+        """Step and value of the criterion itself, per sample."""
+        values: dict[int, list[float]] = {}
+        for item in self.criteria:
+            if item["name"] == self.criterion and (value := self._per_sample(item)) is not None:
+                values.setdefault(item["step"], []).append(value)
+        return [(step, fmean(found)) for step, found in values.items()]
+
+    @staticmethod
+    def _per_sample(item: Event) -> float | None:
+        if item.get("value") is None:
+            return None
+        value = number(item["value"])
+        if item.get("reduction") == "sum":
+            value /= max(1, item.get("elements") or item.get("samples") or 1)
+        return value
+
+    @cached_property
+    def _ratios(self) -> list[float]:
+        """The criterion's own value divided by that handed to ``backward``, at steps seen both."""
         by_step = {row[0]: row[2] for row in self.rows}
         ratios = []
         for item in self.criteria:
-            value = item.get("value")
-            got = by_step.get(item["step"])
-            if value is None or got is None or not got:
-                continue
-            value = number(value)
-            if item.get("reduction") == "sum":
-                value /= max(1, item.get("elements") or item.get("samples") or 1)
-            if math.isfinite(value) and math.isfinite(got):
+            value, got = self._per_sample(item), by_step.get(item["step"])
+            if value is not None and got and math.isfinite(value) and math.isfinite(got):
                 ratios.append(value / got)
-        return median(ratios) if ratios else 1.0
+        return ratios
 
     def _mean(self, part: list[float]) -> float | None:
         finite = [value for value in part if math.isfinite(value)]
@@ -267,6 +306,17 @@ class Facts:
             counted = counted or event.get("paired")
             if counted and counted.get("labels") and sum(counted["labels"]):
                 found.append((event["step"], sum(counted["right"]) / sum(counted["labels"])))
+        return found
+
+    @cached_property
+    def evaluated_samples(self) -> list[int]:
+        """How many samples each of the evaluations in ``accuracies`` rests on."""
+        found = []
+        for event in self.evaluations:
+            counted = event.get("loss") if (event.get("loss") or {}).get("labels") else None
+            counted = counted or event.get("paired")
+            if counted and counted.get("labels") and sum(counted["labels"]):
+                found.append(sum(counted["labels"]))
         return found
 
     @cached_property

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from gradatim.core.finding import Evidence
 from gradatim.doctor.facts import Facts, added
 
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+
 MARGIN = 0.9
 """Share of the baseline that a run must get below."""
 
@@ -63,12 +65,14 @@ def outcome(facts: Facts) -> Outcome:
         return Outcome(None, "no loss was seen")
     if base is None:
         first = facts.first_loss
-        known = facts.criterion in ("l1_loss", "smooth_l1_loss", "huber_loss", "mse_loss")
+        known = facts.criterion in REGRESSION
         if known and not facts.several_players and first and late > 0.9 * first:
             seen = Evidence("training loss", late, (0.0, 0.9 * first))
             return Outcome(True, "the loss has hardly fallen from where it began", (seen,))
         return Outcome(None, "no yardstick for this loss is known")
     share = late / base
+    if facts.criterion == "l1_loss":
+        share = share**2  # as for squared errors: a tenth of the variance is a third of the error
     if _predicts_well(facts, base):
         return Outcome(False, "", (), share)
     beats = Evidence("training loss", late, (0.0, MARGIN * base), "nats" if _nats(facts) else "")

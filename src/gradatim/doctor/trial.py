@@ -22,6 +22,14 @@ class Gain:
         """Whether the treatment lowered the loss by more than half, and by much of the baseline."""
         return self.late < 0.5 * self.before and self.before - self.late > 0.25 * self.base
 
+    @property
+    def clear(self) -> bool:
+        """Whether the loss fell half as far again, by a noticeable part of the baseline.
+
+        Enough where something unusual was seen already and the treatment takes away just that.
+        """
+        return self.much or (self.faster >= 1.5 and self.before - self.late > 0.15 * self.base)
+
 
 def better(facts: Facts, treatment: str) -> Gain | None:
     """Return what a treatment gained, or None when it was not tried or cannot be compared."""
@@ -30,8 +38,8 @@ def better(facts: Facts, treatment: str) -> Gain | None:
         return None
     first = facts.first_loss or trial.first_loss
     base = facts.baseline or trial.baseline or first
-    if not first or not base:
-        return None
+    if not first or not base or first <= 0 or base <= 0:
+        return None  # a loss that may be negative has no ratios
     before = facts.late_loss if facts.late_loss is not None else max(first, base) * 2
     reference = min(first, base)
     fell = max(reference - before, 0.01 * base)

@@ -162,6 +162,8 @@ def _linear_from_last(node: Node) -> bool:
         if len(following) != 1:
             return False
         below = following[0]
+        if len(below.outputs) != 1:  # something else uses it, too
+            return False
         if below.product:
             return below.operation in ("Addmm", "Mm", "Convolution")
         if below.operation not in _LINEAR:

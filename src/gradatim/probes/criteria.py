@@ -89,9 +89,7 @@ def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: 
         return numbers
     numbers["input"] = summary(given)
     numbers["target"] = summary(target)
-    if target.is_floating_point() and target.numel() > 1:
-        flat = few(target).float()
-        numbers["target"]["variance"] = float(flat.var(0, correction=0).mean())
+    numbers["constant"] = constant(name, target, options)
     numbers["input"].update(probabilities(given))
     if name != "ctc_loss":
         numbers.update(outcome(name, given, target))
@@ -101,6 +99,41 @@ def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: 
     if name in REGRESSION and given.dim() >= 1 and target.numel():
         numbers["targets_outside"] = _outside(given, target)
     return numbers
+
+
+def constant(name: str, target: Tensor, options: dict[str, Any]) -> float | None:
+    """Return the mean loss of the best answer that is the same for all samples of this batch.
+
+    For targets that are numbers, or zeros and ones, per output: the mean for squared errors, mean
+    or median for absolute and mixed ones, the shares for cross-entropies. Classes given as indices
+    are counted instead (``labels``). None where it is not known.
+    """
+    if not target.is_floating_point() or target.dim() == 0 or len(target) < 2:
+        return None
+    values = few(target).float()
+    mean = values.mean(0, keepdim=True)
+    with torch.no_grad():
+        if name == "mse_loss":
+            return float((values - mean).pow(2).mean())
+        if name in REGRESSION:
+            errors = [(values - center).abs() for center in (mean, values.median(0, True).values)]
+            limit = float(options.get("beta" if name == "smooth_l1_loss" else "delta", 1.0))
+            if name != "l1_loss" and limit > 0:
+                inside = 0.5 if name == "huber_loss" else 0.5 / limit
+                slope = limit if name == "huber_loss" else 1.0
+                errors = [
+                    torch.where(e < limit, inside * e.pow(2), slope * (e - limit / 2))
+                    for e in errors
+                ]
+            return min(float(error.mean()) for error in errors)
+        if not bool(((values == 0) | (values == 1)).all()):
+            return None  # the loss of a perfect answer is not zero
+        if name in BINARY:
+            both = torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)
+            return -float(both.mean())
+        if name == "cross_entropy" and values.dim() >= 2:
+            return -float(torch.xlogy(mean, mean).sum(1).mean())
+    return None
 
 
 def _options(options: dict[str, Any]) -> Numbers:
@@ -147,10 +180,15 @@ def revealing(inputs: Tensor, labels: Tensor) -> Numbers | None:
 
 
 def describe(nodes: list[Node]) -> list[Numbers]:
-    """Return operations as plain values: name, shape of the result, axis where there is one."""
+    """Return operations as plain values: name, shapes of result and inputs, axis if there is one.
+
+    ``inputs`` lists what has a history: a number, or data, is not among them.
+    """
     found = []
     for node in nodes:
         numbers: Numbers = {"name": node.operation, "shape": node.shape}
+        if node.shape is not None and len(node.shape) == 2:
+            numbers["inputs"] = [item.shape for item in node.inputs]
         if "Softmax" in node.name and node.shape is not None:
             axis = node.saved("dim")
             if isinstance(axis, int):
@@ -208,6 +246,7 @@ def _classes_by_hand(logs: Node, picked: Node | None) -> Numbers:
         numbers["samples"] = int(labels.numel())
         numbers["labels"] = counts(labels, classes)
     if plain(result) and result.dim() == 2 and len(result) == len(labels) and classes:
+        numbers["value"] = -float(result.detach().gather(1, labels.unsqueeze(1)).mean())
         right = result.argmax(1) == labels
         numbers["right"] = counts(labels[right], classes) or [0] * classes
     return numbers
@@ -229,6 +268,10 @@ def _two_classes_by_hand(node: Node) -> Numbers | None:
     if not bool(((target == 0) | (target == 1)).all()):
         return None
     reading = outcome("binary_cross_entropy", p, target)
+    value = torch.nn.functional.binary_cross_entropy(
+        p.detach().float().clamp(0, 1), target.detach().float()
+    )
+    reading["value"] = float(value)
     return {"name": "binary_cross_entropy", "by_hand": True, "target": summary(target), **reading}
 
 
@@ -244,9 +287,14 @@ def _difference(square: Node, output: Tensor | None) -> Numbers:
     first = square.inputs[0].handle.next_functions[0][0] is not None  # the output stands first
     output = output.view_as(difference).float()
     target = output - difference.detach() if first else output + difference.detach()
-    numbers = summary(target)
-    numbers["variance"] = float(few(target).var(0, correction=0).mean())
-    return {"target": numbers}
+    below = square.inputs[0].inputs
+    return {
+        "target": summary(target),
+        "value": float(few(difference).float().pow(2).mean()),
+        "constant": constant("mse_loss", target, {}),
+        "targets_outside": _outside(output, target),
+        "chain": describe(chain(below[0])) if len(below) == 1 else [],
+    }
 
 
 def _is_square(node: Node) -> bool:

@@ -63,6 +63,8 @@ class Forwards:
             return
         if isinstance(module, nn.modules.loss._Loss):
             return  # loss functions are watched as such
+        if self.structure.inner(module):
+            return  # hooks were put in place inside a pass, or a part is called alone
         name, description = self.structure.root(module)
         if description is not None:
             self.described.append(description)

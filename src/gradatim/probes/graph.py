@@ -17,6 +17,20 @@ MOST_NODES = 6000
 _WEIGHT_VIEWS = {"TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0"}
 _WEIGHT_VIEWS |= {"ReshapeAliasBackward0", "PermuteBackward0", "ToCopyBackward0", "SplitBackward0"}
 _CARRIERS = _WEIGHT_VIEWS | {"UnsqueezeBackward0", "ExpandBackward0"}
+_SAME_VALUES = {"View", "UnsafeView", "ReshapeAlias", "Reshape", "Squeeze", "Unsqueeze"}
+_SAME_VALUES |= {"Transpose", "T", "Permute", "Expand", "ToCopy", "Clone", "Alias", "Slice"}
+_SAME_VALUES |= {
+    "Select",
+    "Index",
+    "IndexSelect",
+    "Gather",
+    "Flatten",
+    "Movedim",
+    "Unbind",
+    "Split",
+    "Chunk",
+    "Cat",
+}
 _PRODUCTS = {"AddmmBackward0", "MmBackward0", "BmmBackward0", "AddmvBackward0", "MvBackward0"}
 _PRODUCTS |= {"ConvolutionBackward0", "MkldnnRnnLayerBackward0", "CudnnRnnBackward0"}
 _PRODUCTS |= {"MiopenRnnBackward0", "EmbeddingBackward0", "LinearBackward0", "BaddbmmBackward0"}
@@ -135,13 +149,13 @@ def tail(graph: Graph, most: int = 60) -> list[Node]:
 
 
 def chain(node: Node, most: int = 12) -> list[Node]:
-    """Return the operations from a result back to its layer, changes of view left out.
+    """Return the operations from a result back to its layer, those that keep values left out.
 
     Where an operation has several inputs, the one computed last is followed.
     """
     found: list[Node] = []
     while not node.product and len(found) < most:
-        if node.name not in _CARRIERS:
+        if node.operation not in _SAME_VALUES:
             found.append(node)
         if not node.inputs:
             break

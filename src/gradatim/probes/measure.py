@@ -138,8 +138,13 @@ def fingerprints(batch: Tensor) -> list[int]:
 
 
 def equal_rows(weight: Tensor) -> bool:
-    """Say whether all rows of a weight are one and the same."""
+    """Say whether all units of a weight are one and the same: its rows, or columns if it has two.
+
+    Layers hold a unit in a row; code that writes ``x @ W`` holds it in a column.
+    """
     rows = weight.detach().flatten(1)
-    if len(rows) < 2 or not torch.equal(rows[0], rows[1]):
+    if len(rows) > 1 and torch.equal(rows[0], rows[1]) and bool((rows == rows[0]).all()):
+        return True
+    if weight.dim() != 2 or weight.shape[1] < 2 or not torch.equal(rows[:, 0], rows[:, 1]):
         return False
-    return bool((rows == rows[0]).all())
+    return bool((rows == rows[:, :1]).all())

@@ -55,6 +55,12 @@ class Structure:
         self.parameters: dict[int, str] = {}
         self._roots: dict[int, tuple[weakref.ref[nn.Module], str, int]] = {}
         self._kinds: dict[str, int] = {}
+        self._inner: dict[int, weakref.ref[nn.Module]] = {}
+
+    def inner(self, module: nn.Module) -> bool:
+        """Say whether a module is part of a model that is known."""
+        known = self._inner.get(id(module))
+        return known is not None and known() is module
 
     def root(self, module: nn.Module) -> tuple[str, Numbers | None]:
         """Return the name of an outermost module, and its description when new or changed."""
@@ -76,6 +82,8 @@ class Structure:
         modules = []
         for path, module in root.named_modules():
             self.modules[id(module)] = f"{name}.{path}" if path else name
+            if path:
+                self._inner[id(module)] = weakref.ref(module)
             modules.append(
                 {
                     "name": self.modules[id(module)],
@@ -98,12 +106,19 @@ class Structure:
 
 
 def describe_parameter(parameter: Any) -> Numbers:
-    """Return shape, whether it is trained, its size, and whether all its rows are equal."""
+    """Return shape, whether it is trained, its size, and whether all its units are equal.
+
+    ``peak`` of a frozen weight is its largest value beside its size: the square root of three for
+    values spread evenly.
+    """
     lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
     shape = [] if lazy else list(parameter.shape)
     numbers: Numbers = {"shape": shape, "trainable": bool(parameter.requires_grad)}
     if shape and parameter.numel() > 0:
         numbers["rms"] = rms(parameter)
+        if not numbers["trainable"] and parameter.numel() <= SMALL and numbers["rms"] > 0:
+            whole = parameter.detach().float()
+            numbers["peak"] = float(whole.abs().max() / whole.pow(2).mean().sqrt())
         if len(shape) >= 2 and parameter.numel() <= SMALL:
             numbers["equal_rows"] = equal_rows(parameter)
     return numbers

@@ -40,7 +40,7 @@ from gradatim.probes.measure import Numbers, plain, summary, tensors_in
 from gradatim.probes.pace import FIRST_STEPS, Pace
 from gradatim.probes.patches import Function, Patches
 from gradatim.probes.places import place
-from gradatim.probes.structure import Structure
+from gradatim.probes.structure import Structure, describe_parameter
 from gradatim.probes.updates import Owner, Updates, learning_rate
 
 IDLE, SCOUT, CLOSE = 0, 1, 2
@@ -564,16 +564,13 @@ class Watcher:
 
     def _complete(self, reading: Numbers, value: float | None) -> None:
         """Add to a loss written by hand what the loader's labels and the model's output tell."""
-        reading["value"] = value
+        reading.setdefault("value", value)
         if len(self._matched) != 1:
             return
         target = self.loaders.target_of(self._matched[0])
         if target is not None and "target" not in reading:
             reading["target"] = summary(target)
-            if target.is_floating_point():
-                reading["target"]["variance"] = float(
-                    target.detach().float().var(0, correction=0).mean()
-                )
+            reading["constant"] = criteria.constant(reading["name"], target, {})
 
     def _leaves(self, graph: Graph) -> None:
         """Where no optimiser of PyTorch is used, follow the parameters by hand."""
@@ -584,6 +581,8 @@ class Watcher:
         self.updates.backward_ended()
         if self._manual is not None:
             self._manual.remember()
+            if self.level == CLOSE:
+                self.updates.step_begins(self._manual)
 
     def _trouble(self, loss: Tensor, value: float) -> None:
         """The loss is not finite: find out where that began."""
@@ -771,7 +770,8 @@ class ManualOwner(Owner):
         return self._parameters
 
     def remember(self) -> None:
-        """Keep a few values of a few parameters."""
+        """Keep a few values of a few parameters, and the gradients as ``backward`` left them."""
+        self.left = self.witnesses()
         self._copies = [item.detach().flatten()[:64].clone() for item in self._parameters[:4]]
 
     def changed(self) -> bool:
@@ -787,8 +787,7 @@ class ManualOwner(Owner):
         owned = [
             {
                 "name": structure.own(item, f"parameter {index}"),
-                "shape": list(item.shape),
-                "trainable": True,
+                **describe_parameter(item),
             }
             for index, item in enumerate(self._parameters)
         ]

@@ -15,6 +15,8 @@ Cure: smaller rotations, less noise; look at a few augmented samples.
 
 from __future__ import annotations
 
+from statistics import median
+
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
@@ -32,11 +34,29 @@ def never_again(facts: Facts) -> bool:
     return bool(shown > 1.5 * max(sizes) and again < 0.02 * shown)
 
 
+def altered(facts: Facts) -> bool:
+    """Say whether training inputs never repeat, and are spread wider than those of evaluations.
+
+    That is what noise does; a stream of ever new samples has the same spread in both.
+    """
+    seen = facts.record.of("samples")
+    if len(seen) < 8 or any(e["again"] for e in seen):
+        return False
+    training = [i["std"] for i in facts.inputs() if i.get("std") and i["kind"][:5] == "float"]
+    evaluated = [
+        item["std"]
+        for e in facts.evaluations
+        for item in e.get("inputs", [])[:1]
+        if item.get("std") and item["kind"][:5] == "float"
+    ]
+    return bool(training and evaluated) and median(training) > 1.25 * median(evaluated)
+
+
 def judge(facts: Facts) -> Answer:
     """Compare losses where inputs are augmented."""
-    if not facts.loaders:
+    if not facts.loaders and not altered(facts):
         return NotSeen("no data loader tells when all samples have been passed")
-    if not never_again(facts):
+    if not never_again(facts) and not altered(facts):
         return []
     badly = outcome(facts)
     late, base = facts.late_loss, facts.baseline

@@ -8,7 +8,8 @@ He or Xavier this is near one; far from one, ten layers make nothing, or everyth
 
 Evidence: statistical, so it alarms only when the run does badly. The median of size x sqrt(fan-in)
 lies outside 0.2 to 4 (PyTorch's default is 0.58, Xavier 1, He 1.41), and the spread changes more
-than tenfold from the first layer's result to the last layer's input.
+than tenfold from the first layer's result to the last layer's input. Or, whatever the weights, the
+spread grows more than a hundredfold and the loss before any step is a hundred times the baseline.
 
 Wrong when: the scale is meant (maximal-update parametrisation) and learning rates match; such runs
 do not do badly.
@@ -26,7 +27,7 @@ from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, found, number
 
-LOW, HIGH, DRIFT = 0.2, 4.0, 10.0
+LOW, HIGH, DRIFT, WILD = 0.2, 4.0, 10.0, 100.0
 
 
 def judge(facts: Facts) -> Answer:
@@ -40,11 +41,15 @@ def judge(facts: Facts) -> Answer:
         return []
     typical = median(scales.values())
     layers = [layer for layer in facts.backwards[0].get("layers", []) if layer.get("varies")]
-    if LOW <= typical <= HIGH or len(layers) < 3 or not outcome(facts).bad:
+    if len(layers) < 3 or not outcome(facts).bad:
         return []
     drift = layers[-1]["varies"] / layers[1]["varies"]
+    first, base = facts.first_loss, facts.baseline
+    wild = bool(drift > WILD and first and base and first > WILD * base)
+    if LOW <= typical <= HIGH and not wild:
+        return []
     saturates = max(scales.values()) > 4 * HIGH / 2
-    if 1 / DRIFT < drift < DRIFT and not (typical > HIGH and saturates):
+    if not wild and 1 / DRIFT < drift < DRIFT and not (typical > HIGH and saturates):
         return []
     name = next(iter(scales))
     size = "small" if typical < LOW else "large"

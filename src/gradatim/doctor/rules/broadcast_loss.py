@@ -32,13 +32,13 @@ def _shapes(event: Event) -> tuple[list[int], list[int]] | None:
             continue
         if given != target and sorted(given) != sorted(target) and _grows(given, target):
             return given, target
-    for above, below in zip(event["tail"], event["tail"][1:], strict=False):
-        big, small = above.get("shape"), below.get("shape")
-        if not big or not small or above["name"] not in _PAIRWISE or len(big) != 2:
+    for item in event["tail"]:
+        big, below = item.get("shape"), item.get("inputs", [])
+        if not big or item["name"] not in _PAIRWISE or len(big) != 2 or len(below) != 1:
             continue
-        samples = big[0]
+        samples, small = big[0], below[0]
         if big[1] == samples > 1 and small in ([samples, 1], [samples]):
-            return small, [samples]
+            return small, [samples] if len(small) == 2 else [samples, 1]
     return None
 
 

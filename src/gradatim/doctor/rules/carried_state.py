@@ -6,8 +6,9 @@ come shuffled; or the script ends because a graph is walked backward twice.
 Why: state belongs to the sequence it came from. Between shuffled batches it is noise; without
 ``detach`` the graph of all earlier batches is walked again.
 
-Evidence: exact. Alarms when batches are shuffled by the loader's sampler. For batches in order it
-is a note: language models carry the state on purpose (truncated back-propagation through time).
+Evidence: exact. Alarms when batches are shuffled by the loader's sampler, or the run does badly.
+For batches in order it is a note: language models carry the state on purpose (truncated
+back-propagation through time).
 
 Wrong when: the sampler is random over independent streams that each stay in place.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 
@@ -43,6 +45,7 @@ def judge(facts: Facts) -> Answer:
     if len(carried) < 3:
         return []
     shuffled = any(e["sampler"] == "RandomSampler" for e in facts.loaders)
+    random = shuffled or bool(outcome(facts).bad)
     event, call = carried[0]
     return [
         found(
@@ -51,7 +54,7 @@ def judge(facts: Facts) -> Answer:
             + (", and batches are shuffled" if shuffled else ""),
             number("passes that begin with the last state", len(carried), 0, 0),
             number("order of the samples", "random" if shuffled else "not known"),
-            level="alarm" if shuffled else "note",
+            level="alarm" if random else "note",
             where=at(event, module=call["name"]),
             step=event["step"],
             cures=[("begin each batch at zero", "output, state = rnn(x)")],

@@ -15,9 +15,39 @@ Cure: look at ``__getitem__`` and at the transformations.
 
 from __future__ import annotations
 
-from gradatim.core.finding import Where
+from gradatim.core.finding import Finding, Where
 from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import generalises_badly, outcome
 from gradatim.doctor.rule import Answer, Rule, at, found, number
+
+LEAST = 48
+
+
+def _few_of_many(facts: Facts) -> Finding | None:
+    """Look for a first pass through a loader that shows few different samples, each many times."""
+    count = next((e["samples"] for e in facts.loaders if e["samples"]), None)
+    shown: list[int] = []
+    for event in facts.record.of("samples"):
+        shown += event["fingerprints"]
+    if not count or count < LEAST or len(shown) < LEAST:
+        return None
+    shown = shown[:count]
+    share = len(set(shown)) / len(shown)
+    accuracy = facts.training_accuracy
+    if share > 0.1:
+        return None
+    worse = bool(accuracy and facts.accuracies and facts.accuracies[-1][1] < 0.8 * accuracy)
+    shows = worse or bool(outcome(facts).bad) or generalises_badly(facts) is not None
+    return found(
+        "degenerate-data",
+        "the data set gives the same few samples again and again",
+        number("share of different samples in a pass", share, 0.5, 1.0),
+        number("samples the loader counts", count),
+        level="alarm" if shows else "note",
+        where=at(facts.loaders[0]),
+        step=1,
+        cures=[("use the index in the data set", "return self.x[index], self.y[index]")],
+    )
 
 
 def judge(facts: Facts) -> Answer:
@@ -32,6 +62,9 @@ def judge(facts: Facts) -> Answer:
         and (f := (e.get("inputs") or [{}])[0].get("features"))
         and f["constant"] == f["count"]
     ]
+    few = _few_of_many(facts)
+    if few is not None:
+        return [few]
     if not same and (len(constant) < 3 or len(constant) < 0.9 * len(facts.forwards)):
         return []
     return [

@@ -42,7 +42,7 @@ def judge(facts: Facts) -> Answer:
     )
     gain = better(facts, "no-dropout")
     extreme = strong[0]["p"] >= EXTREME and (badly.share or 0.0) > 0.5
-    sure = bool(badly.bad) or extreme or gap or (gain is not None and gain.much)
+    sure = bool(badly.bad) or extreme or gap or (gain is not None and gain.clear)
     if not sure:
         if gain is None and (badly.share or 0.0) > 0.4:
             return Want(("no-dropout",), "strong dropout, and the loss stays high")

@@ -1,14 +1,15 @@
 """Parameters are frozen that should learn, or nothing changes at all.
 
 Checks: the share of values with ``requires_grad`` False; whether the last layer is frozen; whether
-the optimiser owns frozen parameters.
+the optimiser owns frozen parameters; whether frozen weights are still as they were drawn.
 
 Why: a loop that freezes a backbone easily freezes the head too; BatchNorm's statistics still move,
 which hides it.
 
 Evidence: exact, but often intended (fine-tuning, adapters): a note. An alarm when the last layer is
-frozen and owned by an optimiser, and the run does badly or the treatment without freezing lowers
-its last loss by more than half.
+frozen and owned by an optimiser, or most values are frozen and evenly spread (largest / size is the
+square root of 3, as PyTorch draws them; trained weights have tails), and the run does badly or the
+treatment without freezing lowers its last loss by more than half.
 
 Wrong when: a fixed random head is meant.
 
@@ -20,10 +21,16 @@ from __future__ import annotations
 import math
 
 from gradatim.core.finding import Where
-from gradatim.doctor.facts import Facts
+from gradatim.doctor.facts import Event, Facts
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, found, number
 from gradatim.doctor.trial import better
+
+
+def _never_trained(item: Event) -> bool:
+    """Say whether a weight's values are spread evenly, as PyTorch's layers begin."""
+    peak, count = item.get("peak"), math.prod(item["shape"])
+    return peak is not None and count >= 128 and 1.6 < peak < 1.76 and len(item["shape"]) >= 2
 
 
 def judge(facts: Facts) -> Answer:
@@ -38,13 +45,20 @@ def judge(facts: Facts) -> Answer:
     weights = [item for item in items if len(item["shape"]) >= 2]
     head = weights[-1] if weights and not weights[-1]["trainable"] else None
     owned = head is not None and head["name"] in facts.owned
+    untaught = [item for item in frozen if _never_trained(item)]
     badly = outcome(facts)
     gain = better(facts, "nothing-frozen")
-    sure = owned and (bool(badly.bad) or (gain is not None and gain.much))
-    place = head or frozen[0]
+    useless = 2 * sum(math.prod(i["shape"]) for i in untaught) > total
+    suspect = owned or useless
+    sure = suspect and (bool(badly.bad) or (gain is not None and gain.clear))
+    place = head or (untaught or frozen)[0]
     finding = found(
         "frozen-parameters",
-        "the last layer is frozen" if head else "some parameters are frozen",
+        "the last layer is frozen"
+        if head
+        else "most weights are frozen as they were drawn at random"
+        if useless
+        else "some parameters are frozen",
         number("share of values that are frozen", share, 0.0, 0.0),
         number(
             "frozen parameters that an optimiser owns",
@@ -56,8 +70,8 @@ def judge(facts: Facts) -> Answer:
         step=1,
         cures=[("unfreeze the last layer", "model.head.requires_grad_(True)")],
     )
-    if owned and not sure and gain is None and (badly.share or 0.0) > 0.3:
-        return Want(("nothing-frozen",), "the last layer is frozen", [finding])
+    if suspect and not sure and gain is None and (badly.share or 0.0) > 0.3:
+        return Want(("nothing-frozen",), "layers are frozen that never learned", [finding])
     return [finding]
 
 

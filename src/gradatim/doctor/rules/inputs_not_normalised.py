@@ -75,7 +75,7 @@ def judge(facts: Facts) -> Answer:
         return []
     badly = outcome(facts)
     gain = better(facts, "inputs-standardised")
-    sure = bool(badly.bad) or (gain is not None and gain.much)
+    sure = bool(badly.bad) or (gain is not None and gain.clear)
     finding = found(
         "inputs-not-normalised",
         "the inputs are not on a common scale near one",

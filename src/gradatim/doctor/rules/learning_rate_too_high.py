@@ -7,10 +7,12 @@ Why: steps longer than the curvature allows throw the weights about: the loss di
 the network is pushed into a flat place (dead units) and stays there.
 
 Evidence: confirmed by a treatment, or overwhelming: the run does badly, and either one step moves
-the typical weight by more than a tenth of its size, or within the first half the loss exceeds three
-times both its beginning and the baseline. With the treatment: the run does badly, and at a tenth
-of the rate its last loss is lower by more than half of the baseline, or below half of it. The
-absolute rate is never judged: 0.1 is right for many networks trained with momentum.
+the typical weight by more than a tenth of its size (in the first steps by more than 0.3, where
+later ones move it less than 0.03: adaptive methods begin with longer steps), or within the first
+half the loss exceeds three times both its beginning and the baseline. With the treatment: the run
+ends above half of its baseline, and at a tenth of the rate its last loss is below half of what it
+was, by a quarter of the baseline. The absolute rate is never judged: 0.1 is right for many
+networks trained with momentum.
 
 Wrong when: inputs or targets of a large scale make any rate too high; those are named as cause.
 
@@ -23,7 +25,7 @@ import math
 from statistics import median
 
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.trial import better
 
@@ -31,9 +33,9 @@ MOVED = 0.1
 JUMP = 3.0
 
 
-def moved(facts: Facts) -> float | None:
-    """Return how far the first steps move a typical weight, relative to its size."""
-    updates, weights = facts.by_parameter("update", True), facts.by_parameter("weight", True)
+def moved(facts: Facts, early: bool = True) -> float | None:
+    """Return how far the first (or the later) steps move a typical weight, relative to its size."""
+    updates, weights = facts.by_parameter("update", early), facts.by_parameter("weight", early)
     ratios = [
         updates[name] / weights[name]
         for name in updates
@@ -56,17 +58,19 @@ def jump(facts: Facts) -> float | None:
 def judge(facts: Facts) -> Answer:
     """Judge the first steps, or the trial at a tenth of the rate."""
     badly = outcome(facts)
-    if not badly.bad or facts.several_players:
+    if not unfit(facts) or facts.several_players:
         return []
     rate = facts.rows[0][3] if facts.rows else None
     step, leap = moved(facts), jump(facts)
     evidence = [number("learning rate", rate)]
     sure = False
     if step is not None and step > MOVED:
-        sure = True
+        # Adaptive methods take longer steps at first; those alone do no harm.
+        later = moved(facts, early=False) or 0.0
+        sure = bool(badly.bad) and (step > 3 * MOVED or later > MOVED / 3)
         evidence.append(number("one step's change of a weight / its size", step, 0.0, MOVED))
     if leap is not None and leap > JUMP:
-        sure = True
+        sure = bool(badly.bad)
         evidence.append(number("highest loss / first loss", leap, 0.0, JUMP))
     gain = better(facts, "learning-rate-tenth")
     if gain is not None:

@@ -45,7 +45,11 @@ def judge(facts: Facts) -> Answer:
                 cures=[("use the loss for raw scores", "F.binary_cross_entropy_with_logits(x, y)")],
             )
         ]
-    readings = [item for item in facts.criteria if item["name"] == "nll_loss"]
+    readings = [
+        item
+        for item in facts.criteria
+        if item["name"] == "nll_loss" and item.get("input", {}).get("finite", 1.0) == 1.0
+    ]
     wrong = [item for item in readings if _wrong(item)]
     if len(wrong) < 3 or len(wrong) < 0.9 * len(readings):
         return []

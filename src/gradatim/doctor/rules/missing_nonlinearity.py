@@ -1,13 +1,15 @@
 """Layers follow one another with nothing non-linear between them.
 
 Checks: all operations from the first layer to the last: whether any is non-linear; and pairs of
-layers with only linear operations between.
+layers with nothing but dropout and changes of view between.
 
 Why: two linear layers are one linear layer. However deep, such a network can only separate by a
 plane.
 
 Evidence: exact. A network of several layers without any non-linear operation is an alarm when the
-run does badly, else a note; single pairs (bottlenecks, separable convolutions) are not reported.
+run does badly, else a note. A pair of dense layers whose middle is at least as wide as one of its
+ends (a bottleneck is narrower), or of convolutions with kernels larger than one (separable ones end
+in one of size one), is an alarm when the run ends above half of its baseline, else a note.
 
 Wrong when: a linear model is meant.
 
@@ -16,32 +18,60 @@ Cure: an activation between the layers.
 
 from __future__ import annotations
 
-from gradatim.core.finding import Where
-from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from itertools import pairwise
+
+from gradatim.core.finding import Finding, Where
+from gradatim.doctor.facts import Event, Facts
+from gradatim.doctor.outcome import outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 
+def _pair(event: Event) -> tuple[Event, Event] | None:
+    """Return two layers that are worth one."""
+    for first, second in pairwise(event.get("layers", [])):
+        if not second.get("linear_from_last") or not first["parameters"]:
+            continue
+        one, other = first.get("kernel"), second.get("kernel")
+        if one and other and min(one) > 1 and min(other) > 1:
+            return first, second
+        if one or other or not second["parameters"]:
+            continue
+        if first.get("input_shape") and first["shape"] and second["shape"]:
+            ends = min(first["input_shape"][-1], second["shape"][-1])
+            if first["shape"][-1] >= ends > 1:
+                return first, second
+    return None
+
+
+def _found(facts: Facts, alarm: bool, name: str | None, says: str, count: int) -> Finding:
+    return found(
+        "missing-nonlinearity",
+        says,
+        number("layers", count),
+        number("non-linear operations between them", 0, 1, None),
+        *outcome(facts).evidence,
+        level="alarm" if alarm else "note",
+        where=Where(name.rpartition(".")[0] if name else None, name),
+        step=1,
+        cures=[("put an activation between the layers", "torch.relu(self.first(x))")],
+    )
+
+
 def judge(facts: Facts) -> Answer:
-    """Look for networks that are linear as a whole."""
-    linear = [e for e in facts.backwards if e.get("linear")]
-    if len(linear) < 3 or len(linear) < len(facts.backwards):
+    """Look for networks that are linear as a whole, or in part."""
+    if len(facts.backwards) < 3:
         return []
-    layers = [layer for layer in linear[0]["layers"] if layer["parameters"]]
-    name = layers[1]["parameters"][0] if len(layers) > 1 else None
-    return [
-        found(
-            "missing-nonlinearity",
-            f"{len(layers)} layers without anything non-linear between: they are worth one",
-            number("layers", len(layers)),
-            number("non-linear operations", 0, 1, None),
-            *outcome(facts).evidence,
-            level="alarm" if outcome(facts).bad else "note",
-            where=Where(name.rpartition(".")[0] if name else None, name),
-            step=1,
-            cures=[("put an activation between the layers", "torch.relu(self.first(x))")],
-        )
-    ]
+    if all(event.get("linear") for event in facts.backwards):
+        layers = [item for item in facts.backwards[0]["layers"] if item["parameters"]]
+        name = layers[1]["parameters"][0] if len(layers) > 1 else None
+        says = f"{len(layers)} layers without anything non-linear between: they are worth one"
+        return [_found(facts, bool(outcome(facts).bad), name, says, len(layers))]
+    pairs = [pair for event in facts.backwards if (pair := _pair(event))]
+    if len(pairs) < len(facts.backwards):
+        return []
+    name = pairs[0][1]["parameters"][0]
+    says = "two layers with nothing non-linear between: they are worth one"
+    return [_found(facts, unfit(facts), name, says, 2)]
 
 
 RULE = Rule("missing-nonlinearity", judge, needs=("backward",), least_steps=3)

@@ -19,8 +19,16 @@ Cure: call ``optimizer.zero_grad()`` once per step, before ``backward``.
 
 from __future__ import annotations
 
-from gradatim.doctor.facts import Facts
+import math
+
+from gradatim.core.record import number as value
+from gradatim.doctor.facts import Event, Facts
 from gradatim.doctor.rule import Answer, NotSeen, Rule, at, found, number
+
+
+def _finite(event: Event) -> bool:
+    sizes = [value(item["gradient"]) for item in event.get("parameters", {}).values()]
+    return all(math.isfinite(size) for size in sizes)
 
 
 def judge(facts: Facts) -> Answer:
@@ -32,7 +40,10 @@ def judge(facts: Facts) -> Answer:
         if len(steps) < 3:
             continue
         seen = True
-        kept = [e for e in steps if not e["reset"] and e["grew"]]
+        steps = [
+            e for e in steps if e["grew"] and _finite(e)
+        ]  # what is not finite cannot be compared
+        kept = [e for e in steps if not e["reset"]]
         if len(kept) < 3 or len(kept) < 0.9 * len(steps):
             continue
         findings.append(

@@ -6,7 +6,7 @@ Checks: the training loss at the end beside the loss of an answer that ignores t
 Why: this is the umbrella. It stands alone only when no other alarm explains the run; where another
 does, it is dropped from the list of causes.
 
-Evidence: after at least 100 steps the training loss is above 97 % of the baseline, or not finite.
+Evidence: after at least 200 steps the training loss is above 97 % of the baseline, or not finite.
 
 Wrong when: the task cannot be learned from these inputs at all, which is worth knowing too.
 
@@ -29,7 +29,7 @@ def judge(facts: Facts) -> Answer:
     if not badly.bad or badly.share is None or badly.share < 0.97:
         return []
     gain = better(facts, "another-seed")
-    evidence = [*badly.evidence, number("steps", facts.steps, 100, None)]
+    evidence = [*badly.evidence, number("steps", facts.steps, 200, None)]
     cures = [("over-fit a single batch first", "for _ in range(200): step(x[:16], y[:16])")]
     if gain is not None:
         evidence.append(number("last loss from another seed", gain.late))
@@ -39,4 +39,4 @@ def judge(facts: Facts) -> Answer:
     return Want(("another-seed",), "it may be bad luck", [finding]) if gain is None else [finding]
 
 
-RULE = Rule("not-converging", judge, needs=("losses", "backward"), least_steps=100, at_end=True)
+RULE = Rule("not-converging", judge, needs=("losses", "backward"), least_steps=200, at_end=True)

@@ -53,7 +53,7 @@ def judge(facts: Facts) -> Answer:
             continue
         badly = outcome(facts)
         gain = better(facts, "usual-optimiser-settings")
-        sure = bool(badly.bad) or (gain is not None and gain.much)
+        sure = bool(badly.bad) or (gain is not None and gain.clear)
         finding = found(
             "optimiser-settings",
             "the optimiser's settings make its steps far too small or too long-lived",

@@ -51,6 +51,8 @@ def _by_heart(facts: Facts) -> Finding | None:
 def judge(facts: Facts) -> Answer:
     """Look for an evaluation loss that rises while training goes on."""
     losses = facts.evaluated
+    if facts.baseline is None and any(value <= 0 for _, value in losses):
+        return NotSeen("a loss that may be negative has no ratios")
     if len(losses) >= 3 and (finding := _by_heart(facts)):
         return [finding]
     if len(losses) < 5:
@@ -58,6 +60,8 @@ def judge(facts: Facts) -> Answer:
     base = facts.baseline or losses[0][1]
     step, lowest = min(losses, key=lambda item: item[1])
     last = losses[-1][1]
+    if lowest <= 0:
+        return []
     rises = all(value > 1.2 * lowest for _, value in losses[-3:]) and last > 1.5 * lowest
     late = facts.late_loss
     if not rises or last - lowest < 0.1 * base or late is None or late > 0.5 * last:

@@ -28,6 +28,7 @@ def judge(facts: Facts) -> Answer:
     if len(steps) < 3:
         return NotSeen("fewer than three steps were measured")
     begins = {n for n, item in facts.parameters.items() if item.get("equal_rows")}
+    begins |= {n for n in steps[0]["equal_rows"] if n in steps[0]["equal_gradients"]}
     stays = {name for e in steps[2:] for name in e["equal_rows"]}
     stays = {n for n in stays if all(n in e["equal_rows"] for e in steps[2:])}
     equal = {n for n in stays if all(n in e["equal_gradients"] for e in steps[2:])}
@@ -55,4 +56,4 @@ def judge(facts: Facts) -> Answer:
     ]
 
 
-RULE = Rule("symmetric-init", judge, needs=("update", "model"), least_steps=3)
+RULE = Rule("symmetric-init", judge, needs=("update",), least_steps=3)

@@ -9,7 +9,7 @@ evaluated is not the one trained.
 Evidence: the running mean is off by more than one spread, or the running variance by more than a
 factor of five, in the median over the layers after at least 50 steps. An alarm when the momentum
 is 0 or the statistics are off, and the evaluation loss is twice the training loss and above half
-of the baseline; otherwise a note.
+of the baseline, or the accuracy 20 points below that in training; otherwise a note.
 
 Wrong when: the learning rate is so high that statistics change faster than they are averaged.
 
@@ -49,6 +49,9 @@ def judge(facts: Facts) -> Answer:
         and facts.evaluated[-1][1] > 2 * training
         and facts.evaluated[-1][1] > 0.5 * base
     )
+    accuracy = facts.training_accuracy
+    if accuracy and facts.accuracies and facts.accuracies[-1][1] < accuracy - 0.2:
+        gap = gap or bool(still) or shift >= SHIFT or ratio >= RATIO
     if shift < SHIFT and ratio < RATIO and not (still and gap):
         return []
     evidence = [

@@ -18,10 +18,11 @@ from __future__ import annotations
 from statistics import median
 
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import generalises_badly
+from gradatim.doctor.outcome import generalises_badly, outcome
 from gradatim.doctor.rule import Answer, NotSeen, Rule, at, found, number
 
 FACTOR = 3.0
+LEARNED = 0.7
 
 
 def judge(facts: Facts) -> Answer:
@@ -50,6 +51,8 @@ def judge(facts: Facts) -> Answer:
             return []
         late = facts.late_loss
         doubled = bool(facts.evaluated and late and facts.evaluated[-1][1] > 2 * late)
+        share = outcome(facts).share
+        learns = share is None or share < LEARNED
         sure = not 0.2 <= factor <= 5 or doubled or generalises_badly(facts) is not None
         return [
             found(
@@ -57,7 +60,7 @@ def judge(facts: Facts) -> Answer:
                 "evaluation inputs have another scale than training inputs",
                 number("spread in evaluation / in training", factor, 1 / FACTOR, FACTOR),
                 number("difference of means, in spreads", shift, 0.0, 2.0),
-                level="alarm" if sure else "note",
+                level="alarm" if sure and learns else "note",
                 where=at(event),
                 step=event["step"],
                 cures=[("prepare both in one place", "x_test = prepare(x_test)")],

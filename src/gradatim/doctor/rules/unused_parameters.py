@@ -1,7 +1,8 @@
 """Layers are defined and never used, or used and never registered.
 
-Checks: parameters that an optimiser owns but no loss reaches, whose module is never called; and
-layers called inside a model that the model does not know (kept in a plain list or dict).
+Checks: parameters that an optimiser owns but no loss reaches, whose module is never called or
+whose result is thrown away; and layers called inside a model that the model does not know (kept in
+a plain list or dict).
 
 Why: what is not called does not learn. What is not registered is not found by ``parameters()``: no
 optimiser trains it, ``state_dict`` does not save it.
@@ -63,7 +64,8 @@ def judge(facts: Facts) -> Answer:
         for item in e["parameters"]
         if item["trainable"] and item["name"] in facts.parameters
     ]
-    unused = [n for n in owned if n not in facts.reached and n.rpartition(".")[0] not in called]
+    idle = [n for n in owned if n not in facts.reached]
+    unused = [n for n in idle if n.rpartition(".")[0] not in called] or idle
     if not unused or not all(e["complete"] for e in facts.backwards):
         return []
     return [

@@ -46,7 +46,8 @@ def relative_gradients(facts: Facts, early: bool = False) -> dict[str, float]:
     }
 
 
-def _by_depth(facts: Facts) -> tuple[str, float, float] | None:
+def by_depth(facts: Facts) -> tuple[str, float, float] | None:
+    """Return the first weight, its layers' typical ratio and the largest, where they vanish."""
     ratios = list(relative_gradients(facts, early=True).items())
     if len(ratios) < 4:
         return None
@@ -70,7 +71,7 @@ def judge(facts: Facts) -> Answer:
     """Compare the layers, where the run does badly."""
     if not outcome(facts).bad:
         return []
-    depth = _by_depth(facts)
+    depth = by_depth(facts)
     if depth is not None:
         name, typical, largest = depth
         return [

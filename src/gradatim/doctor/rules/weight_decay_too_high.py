@@ -59,7 +59,7 @@ def judge(facts: Facts) -> Answer:
         share, shrunk, badly = _stronger(facts, event, decay), _shrunk(facts), outcome(facts)
         gain = better(facts, "no-weight-decay")
         unfit = badly.bad or (badly.share or 0.0) > 0.5
-        sure = (share > SHARE and bool(unfit) and shrunk < 0.7) or (gain is not None and gain.much)
+        sure = (share > SHARE and bool(unfit) and shrunk < 0.7) or (gain is not None and gain.clear)
         if not sure:
             if gain is not None or not unfit:
                 return []
