@@ -32,6 +32,7 @@ def fit(
     source: Place | None = None,
     *,
     model: str | None = None,
+    weights: Place | None = None,
     budget: str | float | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -49,6 +50,9 @@ def fit(
     Args:
         source: a name (``digits``), a folder of images, a table, an ``.npz`` file.
         model: one model only; without it a ladder of models is climbed.
+        weights: what to start from: a run or package folder, a ``.safetensors`` or ``.pth`` file
+            (with ``model``), ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
+            A linear layer is fitted on the features, then the network is fine-tuned.
         budget: seconds, or a text such as ``"10m"``, that the call may take after the audit.
         epochs: passes over the training samples; with a budget, at most so many.
         seed: every random choice follows from it.
@@ -76,6 +80,7 @@ def fit(
             "data.target": target,
             "data.folder": data_dir,
             "model.name": model,
+            "start.weights": weights,
             "training.epochs": epochs,
             "training.budget": budget,
             "seed": seed,

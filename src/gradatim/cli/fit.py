@@ -18,6 +18,13 @@ from gradatim.cli import options
     help="Fit one model only; without it, a ladder of models is climbed.",
 )
 @click.option(
+    "--from",
+    "weights",
+    metavar="WEIGHTS",
+    help="Start from weights: a run, a .safetensors or .pth file (with --model), torchvision:NAME, "
+    "timm:NAME or package.module:factory.",
+)
+@click.option(
     "--budget",
     metavar="TIME",
     help="Time the command may take after the audit: 90s, 10m, 1h (default 5m).",

@@ -61,6 +61,8 @@ class DataRecipe:
         erasing: probability that a random rectangle is erased.
         mixup: parameter alpha of the Beta distribution of mix-up; 0 is off.
         cutmix: parameter alpha of the Beta distribution of cut-mix; 0 is off.
+        mean, std: one a channel, of pixels scaled to 0 .. 1, that images are standardised with;
+            those of the training part, or those that belong to the weights of ``start.weights``.
     """
 
     source: str = ""
@@ -90,6 +92,8 @@ class DataRecipe:
     erasing: float | None = None
     mixup: float | None = None
     cutmix: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,52 @@ class ModelRecipe:
 
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StartRecipe:
+    """What a network starts from, and how it goes on from there (``--from``).
+
+    Attributes:
+        weights: a run or package folder; a ``.safetensors`` or ``.pth`` file; or
+            ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``, which bring theirs.
+        digest: fingerprint of the weights as they were read; a run does not go on with others.
+        method: ``features`` (the body stays, a linear layer is fitted on its features),
+            ``fine-tuning`` (all of it is trained) or ``scratch`` (the weights are not used, for
+            comparison); a ladder of the first two when None.
+        scratch: whether the ladder trains the same network from scratch, too.
+        layer: name of the output layer, the one that is made anew.
+        head: what the output layer starts from when fine-tuning: ``features`` (the layer fitted
+            on the features), ``rows`` (those of classes with the same name, the rest fresh) or
+            ``fresh``.
+        rows: ``names`` copies the old rows of classes with the same name, ``none`` copies none.
+        classes: names of the old classes: ``imagenet``, or a file with one a line.
+        synonyms: a file with names of the same class in each line, parted by commas.
+        head_share: share of the steps in which only the output layer is trained.
+        frozen: what stays as it is: a share of the blocks from the input on, such as ``0.5``, or
+            the name of the last block that stays.
+        lower_rate: learning rate of the first block as a share of that of the output layer; the
+            blocks between follow in equal ratios.
+        pull: strength of the decay towards the starting point (L2-SP), in place of that to zero.
+        views: images that features are taken of: 1, or 2 with the mirror image.
+        precision: of the body's arithmetic when features are taken: ``fp32`` or ``bf16``.
+    """
+
+    weights: str | None = None
+    digest: str | None = None
+    method: Literal["features", "fine-tuning", "scratch"] | None = None
+    scratch: bool | None = None
+    layer: str | None = None
+    head: Literal["features", "rows", "fresh"] | None = None
+    rows: Literal["names", "none"] | None = None
+    classes: str | None = None
+    synonyms: str | None = None
+    head_share: float | None = None
+    frozen: str | None = None
+    lower_rate: float | None = None
+    pull: float | None = None
+    views: int | None = None
+    precision: Literal["fp32", "bf16"] | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +234,7 @@ class Recipe:
     seed: int = 0
     data: DataRecipe = field(default_factory=DataRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
+    start: StartRecipe = field(default_factory=StartRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     machine: MachineRecipe = field(default_factory=MachineRecipe)
     rungs: tuple[Mapping[str, Any], ...] = ()
@@ -227,6 +278,7 @@ class Recipe:
             "seed": self.seed,
             "data": _plain(self.data),
             "model": _plain(ModelRecipe(self.model.name)) | dict(self.model.options),
+            **({"start": start} if (start := _plain(self.start)) else {}),
             "training": _plain(self.training),
             "machine": _plain(self.machine),
             "rungs": [dict(rung) for rung in self.rungs],
@@ -301,6 +353,7 @@ class Recipe:
 SECTIONS: dict[str, type] = {
     "data": DataRecipe,
     "model": ModelRecipe,
+    "start": StartRecipe,
     "training": TrainingRecipe,
     "machine": MachineRecipe,
 }
@@ -318,7 +371,9 @@ def _plain(section: Any) -> dict[str, Any]:
     values = {item.name: getattr(section, item.name) for item in fields(section)}
     values.pop("options", None)
     return {
-        key: [list(point) for point in value] if key == "plan" else value
+        key: [list(item) if isinstance(item, tuple) else item for item in value]
+        if isinstance(value, tuple)
+        else value
         for key, value in values.items()
         if value is not None
     }
@@ -384,11 +439,17 @@ def _read(key: str, hint: Any, value: Any) -> Any:
             return float(value)
         if wanted is str and isinstance(value, str):
             return value
+        if wanted is bool and str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
+        if wanted == tuple[float, ...]:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(float(part) for part in parts)
         if get_origin(wanted) is tuple:
             return tuple((int(step), float(progress)) for step, progress in value)
     except (TypeError, ValueError, OverflowError):
         pass
-    name = {int: "a whole number", float: "a number", str: "a text"}.get(wanted, "a list of points")
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    name = names.get(wanted, "numbers" if wanted == tuple[float, ...] else "a list of points")
     raise ValueRefusedError(f"{key} takes {name}", given=value)
 
 

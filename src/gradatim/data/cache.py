@@ -4,6 +4,7 @@
 
     <cache>/images/<key>/      decoded pictures, one memory-mapped file a policy
     <cache>/files/<key>/       what is remembered of a folder's files, to see quickly what changed
+    <cache>/features/<key>/    what a network that others trained makes of images
     <cache>/downloads/<name>/  downloaded data sets
     <cache>/diagnoses/<name>/  Record and page of each diagnosis of a script
     <cache>/building/          files being written; leftovers of killed processes are swept away
@@ -31,7 +32,7 @@ from gradatim.core.files import write_json, write_text
 from gradatim.data.audit import printable
 from gradatim.errors import DiskError, UnknownNameError
 
-KINDS = ("images", "files", "downloads", "diagnoses")
+KINDS = ("images", "files", "features", "downloads", "diagnoses")
 ABOUT = "about.json"
 LEFTOVER_SECONDS = 60.0
 """A file in ``building`` younger than this is never taken for a leftover."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradatim.core.recipe import Recipe
+from gradatim.core.recipe import DataRecipe, Recipe
 from gradatim.core.spec import Spec
 from gradatim.core.talk import SILENCE, Talk
 from gradatim.data import statistics
@@ -31,7 +31,7 @@ from gradatim.data.padded import fill_up
 from gradatim.data.preprocessing import Preprocessing
 from gradatim.data.split import draw, limited, limited_per_class
 from gradatim.data.stretches import preprocess_text, stretches, with_tokens
-from gradatim.errors import DataError
+from gradatim.errors import DataError, ValueRefusedError
 
 if TYPE_CHECKING:
     from gradatim.data.card import Card
@@ -70,6 +70,7 @@ def prepare(
         _check_split(split, gathered)
     gathered = _count_parts(gathered, split)
     preprocessing, inputs, gathered = _preprocess(gathered, split)
+    preprocessing = _standardised_as_given(preprocessing, recipe.data)
     targets = gathered.targets
     if gathered.task == "regression":
         values = targets[split.train].astype(np.float64)
@@ -333,6 +334,28 @@ def _preprocess(gathered: Gathered, split: Split) -> tuple[Preprocessing, np.nda
         mean, std = statistics.of_vectors(inputs, split.train)
         preprocessing = Preprocessing("vector", mean, std, features=gathered.features)
     return preprocessing, inputs, gathered
+
+
+def _standardised_as_given(preprocessing: Preprocessing, data: DataRecipe) -> Preprocessing:
+    """Return the preprocessing with the recipe's mean and deviation of images, where it has them.
+
+    Raises:
+        ValueRefusedError: the data are no images, or the numbers do not fit the channels.
+    """
+    for key, values in (("mean", data.mean), ("std", data.std)):
+        if values is None:
+            continue
+        if preprocessing.kind != "image" or len(values) != preprocessing.channels:
+            raise ValueRefusedError(
+                f"data.{key} takes one number for each channel of an image",
+                given=", ".join(f"{value:g}" for value in values),
+                allowed=f"{preprocessing.channels or 'no'} numbers here",
+            )
+        if key == "std" and min(values) <= 0:
+            raise ValueRefusedError("data.std takes numbers above 0", given=min(values))
+    return replace(
+        preprocessing, mean=data.mean or preprocessing.mean, std=data.std or preprocessing.std
+    )
 
 
 def _preprocess_table(

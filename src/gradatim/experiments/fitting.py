@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -26,9 +26,11 @@ from gradatim.data.batches import Batches
 from gradatim.data.dataset import Part, Prepared
 from gradatim.data.split import limited
 from gradatim.data.streams import Streams
-from gradatim.experiments import defaults
+from gradatim.errors import ValueRefusedError
+from gradatim.experiments import defaults, features, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.measure import Measured, measured
+from gradatim.models.external import is_external
 from gradatim.training import machine
 
 EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
@@ -51,6 +53,7 @@ class Fitted:
 
     Attributes:
         name: of the model.
+        label: what it is called among others; the name where it starts from nothing.
         model: on the processor or device it was fitted on.
         recipe: with every choice made.
         reason: ``finished``, ``early-stopping``, ``interrupted``, ``non-finite``.
@@ -68,6 +71,11 @@ class Fitted:
     parameters: int
     measured: Measured
     note: str = ""
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
 
     def differences(self, recipe: Recipe) -> dict[str, Any]:
         """Return the dotted keys in which this recipe differs from another."""
@@ -90,6 +98,8 @@ def fit_model(
     model = build(prepared, recipe)
     recipe = machine.resolve(recipe, model)
     folders.write_recipe(place, recipe)
+    if recipe.start.weights is not None:
+        return _from_weights(prepared, recipe, model, place, talk, seconds)
     if getattr(model, "solved", False):
         return _solve(prepared, recipe, model, place, talk, seconds)
     return _descend(prepared, recipe, model, place, talk, seconds)
@@ -98,6 +108,8 @@ def fit_model(
 def settle(prepared: Prepared, recipe: Recipe) -> Recipe:
     """Return the recipe with the choices that follow from model and data made."""
     model = str(recipe.model.name)
+    if recipe.start.method in starting.METHODS:
+        recipe = defaults.settle_tuning(recipe, prepared.spec)
     return defaults.settle(recipe, prepared.spec, len(prepared.split.train), model)
 
 
@@ -136,6 +148,69 @@ def measure_on(
     return measured(evaluation, prepared.spec)
 
 
+def _from_weights(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: nn.Module,
+    place: Path,
+    talk: Talk,
+    seconds: float | None,
+) -> Fitted:
+    """Fit a network that starts from weights, or, for comparison, forgets them."""
+    began = time.monotonic()
+    label = starting.label(recipe)
+    if recipe.start.method == "scratch":
+        if is_external(str(recipe.model.name)):
+            starting.forget(model, recipe.seed)
+        return replace(_descend(prepared, recipe, model, place, talk, seconds), label=label)
+    start = starting.begin(model, prepared.spec, recipe, talk)
+    recipe = defaults.settle_start(recipe, prepared.spec, start.head.exact)
+    recipe = recipe.filled({"start.layer": start.head.name}, "the last layer that is called")
+    facts: dict[str, Any] = {}
+    if recipe.start.method == "features" or recipe.start.head == "features":
+        if not start.head.exact:
+            raise ValueRefusedError(
+                "the answers of this network are not those of a dense layer, so nothing can be "
+                "fitted on its features",
+                given=recipe.model.name,
+                next_step="set start.method=fine-tuning and start.head=rows",
+            )
+        layer = cast(nn.Linear, model.get_submodule(start.head.name))
+        found = features.fit(prepared, recipe, model, start.head.name, start.rows, talk)
+        with torch.no_grad():
+            layer.weight.copy_(found.weight)
+            if layer.bias is not None:
+                layer.bias.copy_(found.bias)
+        facts = found.facts
+    told = {"start": {**start.facts, "features": facts}}
+    if recipe.start.method == "fine-tuning":
+        left = None if seconds is None else max(seconds - (time.monotonic() - began), 0.1 * seconds)
+        fitted = _descend(prepared, recipe, model, place, talk, left, told)
+        return replace(fitted, label=label, seconds=max(fitted.seconds, time.monotonic() - began))
+    spent = time.monotonic() - began
+    _record_solved(prepared, recipe, model, place, spent, facts, told)
+    return Fitted(
+        name=str(recipe.model.name),
+        model=model,
+        recipe=recipe,
+        reason="finished",
+        seconds=spent,
+        parameters=sum(p.numel() for p in model.parameters()),
+        measured=measure_on(prepared, recipe, model, "validation"),
+        note=_said_of_features(prepared, facts),
+        label=label,
+    )
+
+
+def _said_of_features(prepared: Prepared, facts: Mapping[str, Any]) -> str:
+    """Return in words what was fitted on features."""
+    said = f"a linear layer on {facts['features']:,} features that stay as they are"
+    if "neighbours" in facts and prepared.spec.classes:
+        share = f"{100 * facts['neighbours']:.1f} % of the validation samples"
+        said += f"; {facts['neighbours_k']} nearest neighbours of the same features get {share}"
+    return said
+
+
 def _descend(
     prepared: Prepared,
     recipe: Recipe,
@@ -143,6 +218,7 @@ def _descend(
     place: Path,
     talk: Talk,
     seconds: float | None,
+    told: Mapping[str, Any] | None = None,
 ) -> Fitted:
     train = _training_batches(prepared, recipe)
     validation = batches(prepared, recipe, "validation")
@@ -158,7 +234,7 @@ def _descend(
         seconds=seconds if recipe.training.plan is None else None,
         unscale=(prepared.preprocessing.target_mean, prepared.preprocessing.target_std),
         class_counts=class_counts(prepared),
-        facts=data_facts(prepared, recipe),
+        facts=data_facts(prepared, recipe) | dict(told or {}),
     )
     folders.write_recipe(place, trained.recipe)
     return Fitted(
@@ -212,17 +288,7 @@ def _solve(
             facts = solved.solve(samples, validation) if name == "knn" else solved.solve(samples)
         bar.update(1)
     spent = time.monotonic() - began
-    with RecordWriter(place / folders.RECORD, length=0) as record:
-        record.write(
-            "run",
-            **data_facts(prepared, recipe),
-            model=name,
-            options=dict(getattr(model, "options", {})),
-            parameters=_count(model),
-            machine=machine.describe(),
-        )
-        record.write("end", reason="finished", epoch=1, step=0, seconds=spent, solved=facts)
-    folders.write_recipe(place, recipe)
+    _record_solved(prepared, recipe, model, place, spent, facts)
     return Fitted(
         name=name,
         model=model,
@@ -233,6 +299,30 @@ def _solve(
         measured=measure_on(prepared, recipe, model, "validation"),
         note=note,
     )
+
+
+def _record_solved(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: nn.Module,
+    place: Path,
+    spent: float,
+    facts: Mapping[str, Any],
+    told: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the Record of a model that was solved, and its recipe."""
+    with RecordWriter(place / folders.RECORD, length=0) as record:
+        record.write(
+            "run",
+            **data_facts(prepared, recipe),
+            model=str(recipe.model.name),
+            options=dict(getattr(model, "options", {})),
+            parameters=_count(model),
+            machine=machine.describe(),
+            **(told or {}),
+        )
+        record.write("end", reason="finished", epoch=1, step=0, seconds=spent, solved=facts)
+    folders.write_recipe(place, recipe)
 
 
 def _neighbours_that_fit(

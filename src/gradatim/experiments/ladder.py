@@ -7,18 +7,18 @@ budget; the deep rung gets all that is left, and is always tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradatim.core.duration import write_seconds
 from gradatim.core.page import Cell, Table
-from gradatim.core.recipe import Recipe
+from gradatim.core.recipe import ModelRecipe, Recipe, StartRecipe
 from gradatim.core.record import RecordWriter
 from gradatim.core.talk import Talk
 from gradatim.data.dataset import Prepared
-from gradatim.experiments import defaults, ending, fitting
+from gradatim.experiments import defaults, ending, fitting, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.fitting import Fitted
@@ -28,6 +28,7 @@ from gradatim.stats import Interval
 CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the promise
 SHARES = {"knn": 1.5, "linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the cheap rungs divide it
 SHARES |= {"bag": 1.0, "ngram": 0.5, "rnn": 2.0, "gru": 2.5}
+SCRATCH_SHARE = 0.5  # of what is left, so that weights and no weights get the same time
 WIDTHS = (64, 32, 16)  # of the residual net's first stage
 PATIENCE = 0.02  # of what is left, for timing one width
 LEAST_EPOCHS = 5.0  # seen fewer times, a wide net does worse than a narrower one
@@ -67,7 +68,7 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
     with RecordWriter(place / folders.RECORD, length=0) as record:
         record.write("run", **_facts(prepared, recipe, names))
         for number, name in enumerate(names, start=1):
-            folder = place / "rungs" / f"{number:02d}-{name}"
+            folder = place / "rungs" / f"{number:02d}-{name.replace(' ', '-')}"
             talk.say(f"rung {number} of {len(names)}: {name}")
             own = _own_recipe(folder, recipe, number, name)
             reserve = ending.seconds(prepared)
@@ -78,14 +79,14 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
             fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
             before = rungs[-1].fitted if rungs else None
             gain = bought(before.measured, fitted.measured) if before else None
-            rungs.append(Rung(number, fitted, folder, gain, before.name if before else ""))
+            rungs.append(Rung(number, fitted, folder, gain, before.label if before else ""))
             record.write("rung", **_event(rungs[-1], place))
             record.flush(durable=True)
             talk.board(_board(rungs))
             if fitted.reason == "interrupted":
                 break
         winner, reason = _best(rungs)
-        record.write("winner", rung=winner.number, model=winner.fitted.name, reason=reason)
+        record.write("winner", rung=winner.number, model=winner.fitted.label, reason=reason)
         record.flush(durable=True)
     kept = tuple(rung.fitted.differences(recipe) for rung in rungs)
     folders.write_recipe(place, replace(recipe, rungs=kept))
@@ -94,15 +95,27 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
 
 def _names(prepared: Prepared, recipe: Recipe) -> Sequence[str]:
     if recipe.rungs:
-        return [str(rung["model.name"]) for rung in recipe.rungs]
+        return [_label(recipe, rung) for rung in recipe.rungs]
+    if recipe.start.weights is not None:
+        compared = ("scratch",) if recipe.start.scratch else ()
+        return ("majority", *(starting.LABELS[name] for name in (*compared, *starting.METHODS)))
     return defaults.RUNGS[prepared.spec.kind, prepared.spec.task]
+
+
+def _label(recipe: Recipe, rung: Mapping[str, Any]) -> str:
+    """Return the name of a rung that is climbed again."""
+    method = rung.get("start.method")
+    return starting.LABELS[method] if method else str(rung.get("model.name", recipe.model.name))
 
 
 def _own_recipe(folder: Path, recipe: Recipe, number: int, name: str) -> Recipe:
     """Return the recipe of a rung: the one it was begun with, the one it repeats, or a new one."""
     if (folder / folders.RECIPE).exists():
         return folders.read_recipe(folder)
-    values: dict[str, Any] = {"model.name": name}
+    method = {label: method for method, label in starting.LABELS.items()}.get(name)
+    if recipe.start.weights is not None and method is None:  # it starts from nothing
+        recipe = replace(recipe, start=StartRecipe(), model=ModelRecipe())
+    values: dict[str, Any] = {"start.method": method} if method else {"model.name": name}
     if recipe.rungs:
         values |= recipe.rungs[number - 1]
     return recipe.with_values(values)
@@ -119,6 +132,8 @@ def _seconds(
         return None
     if name == names[-1]:
         return clock.left(reserve)
+    if name == starting.LABELS["scratch"]:
+        return SCRATCH_SHARE * (clock.left(reserve) or 0.0)
     to_come = names[len(rungs) : -1]
     left = max(CHEAP_SHARE * clock.budget - clock.spent, 0.01 * clock.budget)
     return left * SHARES.get(name, 0.2) / sum(SHARES.get(other, 0.2) for other in to_come)
@@ -129,7 +144,8 @@ def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe
 
     The step is timed on copies. The narrowest form is taken when none fits.
     """
-    if defaults.family(str(recipe.model.name)) != "resnet" or recipe.get("model.width"):
+    given = recipe.get("model.width") or recipe.start.weights is not None
+    if defaults.family(str(recipe.model.name)) != "resnet" or given:
         return recipe
     for width in WIDTHS:
         tried = recipe.with_values({"model.width": width})
@@ -155,8 +171,8 @@ def _best(rungs: Sequence[Rung]) -> tuple[Rung, str]:
     second = max(others, key=lambda rung: rung.measured.rank)
     gain = bought(second.measured, best.measured)
     if gain.low > 0:
-        return best, f"{said}; ahead of {second.fitted.name} beyond the noise of the samples"
-    return best, f"{said}; the lead over {second.fitted.name} is within the noise of the samples"
+        return best, f"{said}; ahead of {second.fitted.label} beyond the noise of the samples"
+    return best, f"{said}; the lead over {second.fitted.label} is within the noise of the samples"
 
 
 def _facts(prepared: Prepared, recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
@@ -172,7 +188,7 @@ def _event(rung: Rung, place: Path) -> dict[str, Any]:
     gain = rung.gain
     return {
         "rung": rung.number,
-        "model": fitted.name,
+        "model": fitted.label,
         "run": rung.place.relative_to(place).as_posix(),
         "parameters": fitted.parameters,
         "train_seconds": fitted.seconds,
@@ -197,7 +213,7 @@ def _board(rungs: Sequence[Rung]) -> Table:
     metric = rungs[0].measured.metric
     rows: list[list[Cell]] = [
         [
-            rung.fitted.name,
+            rung.fitted.label,
             rung.fitted.parameters,
             f"{rung.measured.value.value:.3f}",
             f"{rung.measured.value.low:.3f} to {rung.measured.value.high:.3f}",

@@ -9,11 +9,11 @@ from typing import Any
 
 from gradatim.core.recipe import Recipe
 from gradatim.core.record import RecordWriter
-from gradatim.core.talk import Talk
+from gradatim.core.talk import SILENCE, Talk
 from gradatim.data import prepare
 from gradatim.data.dataset import Prepared, Split
 from gradatim.errors import CheckpointError
-from gradatim.experiments import defaults, ending, fitting
+from gradatim.experiments import defaults, ending, fitting, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.ladder import climb
@@ -70,13 +70,18 @@ def start(recipe: Recipe, out: Path | None, talk: Talk) -> Run:
     """
     folders.check_free(out)
     defaults.check(recipe)
+    if recipe.start.weights is not None:
+        recipe = starting.settle(recipe, talk)
     prepared, recipe = prepare(recipe, talk=talk)
     if recipe.training.epochs is None and recipe.training.budget is None:
         reason = "neither a budget nor epochs were given"
         recipe = recipe.filled({"training.budget": defaults.BUDGET}, reason)
-    if recipe.model.name:
+    if recipe.model.name and not starting.is_ladder(recipe):
         recipe = fitting.settle(prepared, recipe)
-        fitting.build(prepared, recipe)  # refuses options before anything is written
+    if recipe.model.name:
+        model = fitting.build(prepared, recipe)  # refuses options before anything is written
+        if recipe.start.weights is not None:
+            starting.begin(model, prepared.spec, recipe, SILENCE)  # and weights that do not fit
     clock = Clock(recipe.training.budget)
     place = folders.create(recipe, prepared, out)
     talk.say(f"run folder {place}")
@@ -116,12 +121,12 @@ def go_on(place: Path, talk: Talk) -> Run:
 
 def _carry_out(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk) -> Run:
     """Fit, measure on the test part once, package and report."""
-    if recipe.model.name:
+    if not starting.is_ladder(recipe):
         reserve = ending.seconds(prepared)
         fitted = fitting.fit_model(prepared, recipe, place, talk, seconds=clock.left(reserve))
     else:
         fitted = climb(place, prepared, recipe, clock, talk).fitted
-    folders.cut_after(place, "winner" if not recipe.model.name else "end")
+    folders.cut_after(place, "winner" if starting.is_ladder(recipe) else "end")
     with RecordWriter(place / folders.RECORD) as record:
         ending.measure_and_keep(place, prepared, fitted, record, talk)
         record.write("done", reason=fitted.reason, seconds=clock.spent)

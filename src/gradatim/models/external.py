@@ -2,13 +2,15 @@
 
 The first two take a model of the library's own list, without weights. The third imports a module
 and calls a function of it: code that the user names to be run. It gets the spec, where it has a
-parameter of that name, and the options as keywords, and returns a ``torch.nn.Module``.
+parameter of that name, and the options as keywords, and returns a ``torch.nn.Module``. Of a module
+that was not built for the spec, an output layer of another size is made anew.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,7 @@ from torch import nn
 
 from gradatim.core.spec import Spec
 from gradatim.errors import UnknownNameError, UsageError, ValueRefusedError, closest
+from gradatim.models.head import fit_outputs
 
 LIBRARIES = ("torchvision", "timm")
 FULL_INPUT = (3, 224, 224)
@@ -55,6 +58,64 @@ def build_external(name: str, spec: Spec | None, options: Mapping[str, Any]) -> 
         module = _from_code(name, library, model, spec, options)
     module.options = dict(options)  # type: ignore[assignment]
     return module
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the images were prepared that weights were made with.
+
+    Attributes:
+        settings: keys of the recipe, each a value and its reason; empty where nothing says it.
+        classes: names of the outputs, in order; empty where they are not known.
+        remarks: what the house does in another way, in sentences.
+    """
+
+    settings: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def pretrained_external(name: str, options: Mapping[str, Any]) -> tuple[nn.Module, Look]:
+    """Return a model with the weights it comes with, and how its images were prepared.
+
+    The libraries download and keep the weights themselves: of torchvision its default ones, of
+    timm those of the name. The images of a function's module are prepared as a mapping
+    ``pretrained_cfg`` or ``default_cfg`` of it says, as timm's are: ``input_size`` (channels,
+    height, width), ``mean`` and ``std``.
+
+    Raises:
+        UsageError, UnknownNameError, ValueRefusedError: as ``build_external``; or the weights
+            could not be downloaded.
+    """
+    library, _, model = name.partition(":")
+    if library == "torchvision":
+        models = _library("torchvision.models")
+        _check_known(model, models.list_models(module=models), "torchvision")
+        kept = _call(name, models.get_model_weights, model).DEFAULT
+        module: nn.Module = _call(name, models.get_model, model, weights=kept, **options)
+        transforms = kept.transforms()
+        mean, std = tuple(transforms.mean), tuple(transforms.std)
+        look = _look(3, transforms.crop_size[0], mean, std, f"torchvision's for {kept}")
+        return module, Look(look, tuple(kept.meta.get("categories", ())))
+    if library == "timm":
+        timm = _library("timm")
+        _check_known(model.partition(".")[0], timm.list_models(), "timm")
+        module = _call(name, timm.create_model, model, pretrained=True, **options)
+    else:
+        module = _from_code(name, library, model, None, options)
+    said = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
+    if not isinstance(said, Mapping) or not {"input_size", "mean", "std"} <= said.keys():
+        return module, Look()
+    channels, size = said["input_size"][0], said["input_size"][-1]
+    mean, std = tuple(said["mean"]), tuple(said["std"])
+    return module, Look(_look(channels, size, mean, std, f"{name} says so"))
+
+
+def _look(
+    channels: int, size: int, mean: tuple[float, ...], std: tuple[float, ...], reason: str
+) -> dict[str, tuple[Any, str]]:
+    values = {"size": size, "channels": channels, "mean": mean, "std": std}
+    return {f"data.{key}": (value, reason) for key, value in values.items()}
 
 
 def _from_torchvision(model: str, spec: Spec | None, options: dict[str, Any]) -> nn.Module:
@@ -118,7 +179,8 @@ def _from_code(
             allowed=functions,
         )
     keywords = dict(options)
-    if spec is not None and "spec" in _parameters(factory):
+    takes_spec = "spec" in _parameters(factory)
+    if spec is not None and takes_spec:
         keywords["spec"] = spec
     built = _call(name, factory, **keywords)
     if not isinstance(built, nn.Module):
@@ -126,6 +188,8 @@ def _from_code(
             f"{name} returned something else than a torch.nn.Module",
             given=type(built).__name__,
         )
+    if spec is not None and not takes_spec:
+        fit_outputs(built, spec.shape, spec.outputs)
     return built
 
 

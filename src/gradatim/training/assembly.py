@@ -185,6 +185,8 @@ def assemble(request: Request, feed: Feed, task: Task, kept: Kept | None, stack:
         model.train()
     carry = carries(request.batches, model)
     learner = Learner(model, _criterion(request, feed, place), recipe, place, carry=carry)
+    if learner.tuning is not None:
+        stack.callback(learner.tuning.release)
     plans = PlanFile(request.folder, read=request.resume)
     plan, pace = _plan(request, learner, feed, plans, kept)
     classes = task != "regression"

@@ -16,6 +16,7 @@ from gradatim.training.carrying import Carrying
 from gradatim.training.evaluation import evaluation_mode
 from gradatim.training.losses import Loss
 from gradatim.training.machine import Place
+from gradatim.training.tuning import Tuning
 
 
 class Learner:
@@ -30,6 +31,7 @@ class Learner:
 
     Attributes:
         carrying: the state handed on from batch to batch; None where none is.
+        tuning: what is trained when; None for a network that starts from nothing.
     """
 
     def __init__(
@@ -46,7 +48,11 @@ class Learner:
         self.criterion = criterion
         self.recipe = recipe
         self.place = place
-        self.optimiser = optimisers.build(model, recipe.training, str(recipe.machine.update))
+        self.tuning = Tuning(model, recipe.start) if tunes(recipe) else None
+        groups = self.tuning.groups(recipe.training.weight_decay or 0.0) if self.tuning else None
+        self.optimiser = optimisers.build(
+            model, recipe.training, str(recipe.machine.update), groups
+        )
         self._parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self._weights = optimisers.weights_and_others(model)[0]
         self._l1 = recipe.training.l1 or 0.0
@@ -55,13 +61,15 @@ class Learner:
     def step(self, inputs: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         """Take one step at a learning rate; return loss (without penalty) and outputs, detached."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         with self.place.autocast():
             outputs = self.model(inputs) if self.carrying is None else self.carrying(inputs)
         loss, outputs = self._loss(outputs, targets)
         objective = loss + self._l1 * self._penalty() if self._l1 else loss
         self.optimiser.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
+        if self.tuning is not None:
+            self.tuning.pull()
         if self._clip:
             clip_grad_norm_(self._parameters, self._clip)
         self.optimiser.step()
@@ -107,3 +115,8 @@ class Learner:
             ) from error
         carry = self.carrying is not None
         return Learner(model, self.criterion, self.recipe, self.place, carry=carry)
+
+
+def tunes(recipe: Recipe) -> bool:
+    """Return whether a network that starts from weights is trained on."""
+    return recipe.start.method == "fine-tuning" and recipe.start.layer is not None

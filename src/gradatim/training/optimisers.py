@@ -90,7 +90,9 @@ def weights_and_others(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     )
 
 
-def build(model: nn.Module, recipe: TrainingRecipe, form: str) -> Optimizer:
+def build(
+    model: nn.Module, recipe: TrainingRecipe, form: str, groups: Groups | None = None
+) -> Optimizer:
     """Return the optimiser of a resolved recipe over the parameters that are trained.
 
     Args:
@@ -98,6 +100,7 @@ def build(model: nn.Module, recipe: TrainingRecipe, form: str) -> Optimizer:
         recipe: resolved.
         form: ``fused``, ``foreach`` or ``loop``; an optimiser without a fused kernel takes
             ``foreach`` instead.
+        groups: the parameters with their decay, where they are not all alike.
 
     Raises:
         UsageError: the model has nothing to train.
@@ -109,11 +112,12 @@ def build(model: nn.Module, recipe: TrainingRecipe, form: str) -> Optimizer:
             given=type(model).__name__,
             next_step="models such as majority and knn are solved: call their solve()",
         )
-    groups: Groups = [
-        {"params": parameters, "weight_decay": decay}
-        for parameters, decay in ((weights, recipe.weight_decay or 0.0), (others, 0.0))
-        if parameters
-    ]
+    if groups is None:
+        groups = [
+            {"params": parameters, "weight_decay": decay}
+            for parameters, decay in ((weights, recipe.weight_decay or 0.0), (others, 0.0))
+            if parameters
+        ]
     builder: Builder = resolve(OPTIMISERS, str(recipe.optimiser), "optimiser")
     return builder(groups, recipe, {"loop": {"foreach": False}}.get(form, {form: True}))
 

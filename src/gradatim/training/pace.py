@@ -107,9 +107,9 @@ class Pace:
             self._aim - clock.now(), self._costs, self._steps_per_epoch, most=self._most
         )
 
-    def start(self) -> None:
-        """Say that the first step begins now."""
-        self._last = (0, clock.now())
+    def start(self, step: int = 0) -> None:
+        """Say that the steps after ``step`` begin now, the first or those of another kind."""
+        self._last, self._evaluating = (step, clock.now()), 0.0
 
     def evaluated(self, seconds: float) -> None:
         """Take in how long an evaluation took, so that it does not count as steps."""

@@ -98,9 +98,24 @@ class Run:
         """Whether all steps of the plan are done."""
         return self.state.step >= self.plan.total_steps
 
+    @property
+    def _head_only(self) -> bool:
+        """Whether the steps are those of the output layer alone: too fast to plan the rest by."""
+        return self.learner.tuning is not None and self.learner.tuning.head_only
+
     def rate(self) -> float:
-        """Return the learning rate of the step under way: that of its middle."""
-        return self._largest_rate * self._schedule(self.plan.progress(self.state.step - 0.5))
+        """Return the learning rate of the step under way: that of its middle.
+
+        Where the output layer is trained first, this is where all the others join in.
+        """
+        progress = self.plan.progress(self.state.step - 0.5)
+        tuning = self.learner.tuning
+        if tuning is not None:
+            changed = tuning.enter(progress)
+            if changed and self.pace is not None:
+                self.pace.start(self.state.step - 1)
+            progress = tuning.progress(progress)
+        return self._largest_rate * self._schedule(progress)
 
     def batches(self) -> Iterator[Any]:
         """Return what is left of the epoch under way."""
@@ -121,7 +136,7 @@ class Run:
         self.progress.trained(samples)
         if self.journal.step(state.step, state.epoch + 1, rate, loss, outputs, targets):
             self.progress.show(self.plan.progress(state.step), self.journal.loss)
-            if self.pace is not None:
+            if self.pace is not None and not self._head_only:
                 self._amend(self.pace)
         if self.stopped.asked or self.journal.diverged is not None or self.ended:
             return True
@@ -349,7 +364,8 @@ def bits(recipe: Recipe) -> dict[str, Any]:
     """
     values = fingerprint(recipe)
     training = {k: v for k, v in values["training"].items() if k not in ("plan", "budget")}
-    return {key: values[key] for key in ("seed", "model", "machine")} | {"training": training}
+    kept = {key: values[key] for key in ("seed", "model", "start", "machine") if key in values}
+    return kept | {"training": training}
 
 
 def check_fits(counters: Mapping[str, Any], recipe: Recipe, feed: Feed) -> None:

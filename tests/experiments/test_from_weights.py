@@ -1,0 +1,305 @@
+"""``fit --from``: features, fine-tuning, rows of shared classes, and what can go wrong."""
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
+
+import gradatim
+from gradatim.cli import main
+from gradatim.core.recipe import Recipe
+from gradatim.core.talk import SILENCE
+from gradatim.data import prepare
+from gradatim.errors import GradatimError, UsageError, ValueRefusedError, WeightsError
+from gradatim.experiments import features, fitting, logistic, starting
+from gradatim.models import build
+from gradatim.models.weights import save_weights
+from gradatim.training import machine
+
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+def photos(folder, digits, each, names=NAMES):
+    """Write so many pictures of each digit into a folder a class."""
+    data = load_digits()
+    for digit in digits:
+        place = folder / names[digit]
+        place.mkdir(parents=True)
+        for number, row in enumerate(np.flatnonzero(data.target == digit)[:each]):
+            pixels = (data.images[row] / 16 * 255).astype(np.uint8)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADATIM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("transfer")
+
+
+@pytest.fixture(scope="module")
+def old(place):
+    """A net that knows zero to five."""
+    source = photos(place / "low", range(6), 60)
+    return gradatim.fit(source, model="lenet", epochs=6, out=place / "old").folder
+
+
+@pytest.fixture(scope="module")
+def source(place):
+    """Four to nine, few of each; ``Fives`` is written in another way."""
+    return photos(place / "high", range(4, 10), 24, [*NAMES[:5], "Fives", *NAMES[6:]])
+
+
+@pytest.fixture(scope="module")
+def run(place, old, source):
+    return gradatim.fit(source, weights=old, epochs=3, out=place / "new")
+
+
+def weights(folder):
+    return load_file(folder / "model" / "weights.safetensors")
+
+
+def test_the_ladder_from_weights(run):
+    record = gradatim.Record.read(run.folder)
+    assert [rung["model"] for rung in record.of("rung")] == ["majority", "features", "fine-tuned"]
+    assert record.of("rung")[2]["bought"]["against"] == "features"
+    assert run.recipe.start.digest
+    assert run.recipe.data.size == 8
+    assert run.test["samples"] > 0
+
+
+def test_the_body_of_the_features_rung_is_the_old_one(run, old):
+    record = gradatim.Record.read(run.folder / "rungs" / "02-features")
+    start = record.of("run")[0]["start"]
+    assert start["layer"] == "classifier.output"
+    assert start["rows"] == {"four": "four", "Fives": "five"}
+    assert start["features"]["features"] == 84
+    assert 0 < start["features"]["neighbours"] <= 1
+
+
+def test_the_look_of_the_old_run_is_kept_in_the_new_package(run, old):
+    one, other = gradatim.load(run.folder), gradatim.load(old)
+    assert one.preprocessing.mean == other.preprocessing.mean
+    assert one.preprocessing.std == other.preprocessing.std
+    assert one.classes != other.classes
+    assert one.name == "lenet"
+
+
+def test_the_features_rung_alone_ships_one_plain_network(place, old, source):
+    only = gradatim.fit(
+        source, weights=old, settings={"start.method": "features"}, out=place / "only"
+    )
+    assert only.model == "lenet"
+    new, before = weights(only.folder), weights(old)
+    body = {name for name in new if not name.startswith("classifier.output")}
+    assert all(np.array_equal(new[name], before[name]) for name in body)
+    answer = gradatim.load(only.folder).predict(source / "seven" / "0.png")
+    assert answer.label in gradatim.load(only.folder).classes
+    assert gradatim.evaluate(only.folder)["value"] == only.test["value"]
+
+
+def test_the_recipe_makes_the_same_run_again(run, place):
+    again = gradatim.fit(recipe=run.recipe, out=place / "again")
+    one, other = weights(run.folder), weights(again.folder)
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def begun(recipe, **values):
+    """Return data, settled recipe, model and start as a run has them before it is fitted."""
+    recipe = starting.settle(recipe.with_values(values), SILENCE)
+    prepared, recipe = prepare(recipe)
+    recipe = fitting.settle(prepared, recipe.with_values({"start.method": "fine-tuning"}))
+    model = fitting.build(prepared, recipe)
+    return prepared, machine.resolve(recipe, model), model
+
+
+@pytest.fixture
+def recipe(old, source):
+    return Recipe().with_values({"data.source": str(source), "start.weights": str(old)})
+
+
+def test_rows_of_shared_classes_are_copied_by_name(recipe, old):
+    prepared, resolved, model = begun(recipe)
+    start = starting.begin(model, prepared.spec, resolved, SILENCE)
+    before, classes = weights(old), gradatim.load(old).classes
+    for new, name in (("four", "four"), ("Fives", "five")):
+        row = model.classifier.output.weight[prepared.spec.classes.index(new)]
+        assert np.array_equal(row.detach(), before["classifier.output.weight"][classes.index(name)])
+    assert len(start.rows) == 2
+    fresh = fitting.build(prepared, resolved)
+    nine = prepared.spec.classes.index("nine")
+    assert torch.equal(model.classifier.output.weight[nine], fresh.classifier.output.weight[nine])
+
+
+def test_rows_can_be_left_and_synonyms_given(recipe, tmp_path):
+    prepared, resolved, model = begun(recipe, **{"start.rows": "none"})
+    assert not starting.begin(model, prepared.spec, resolved, SILENCE).rows
+    names = tmp_path / "synonyms.txt"
+    names.write_text("nine, zero\n")
+    prepared, resolved, model = begun(recipe, **{"start.synonyms": str(names)})
+    start = starting.begin(model, prepared.spec, resolved, SILENCE)
+    assert start.facts["rows"]["nine"] == "zero"
+
+
+def test_no_shared_class(recipe, place):
+    other = photos(place / "other", [7, 8], 12)
+    values = {"data.source": str(other), "start.rows": "names"}
+    prepared, resolved, model = begun(recipe, **values)
+    with pytest.raises(ValueRefusedError, match="no row can be copied") as error:
+        starting.begin(model, prepared.spec, resolved, SILENCE)
+    assert "start.synonyms" in error.value.message()
+    prepared, resolved, model = begun(recipe, **{"data.source": str(other)})
+    assert not starting.begin(model, prepared.spec, resolved, SILENCE).rows  # said, and goes on
+
+
+def fitted(recipe, folder, **values):
+    prepared, resolved, model = begun(recipe, **values)
+    start = starting.begin(model, prepared.spec, resolved, SILENCE)
+    return features.fit(prepared, resolved, model, start.head.name, start.rows, SILENCE, folder)
+
+
+def test_kept_features_are_found_again_and_never_stale(recipe, old, source, tmp_path):
+    cache = tmp_path / "cache"
+    first = fitted(recipe, cache)
+    again = fitted(recipe, cache)
+    samples = first.facts["samples"] + again.facts["cached"] - first.facts["samples"]
+    assert first.facts["cached"] == 0 < again.facts["cached"] == samples
+    assert torch.equal(first.weight, again.weight)
+    assert fitted(recipe, cache, **{"data.size": 8, "data.mean": "0.1"}).facts["cached"] == 0
+    assert fitted(recipe, cache, **{"machine.precision": "bf16"}).facts["cached"] == 0
+
+    # another weight, in its last bit
+    state = gradatim.load(old).module
+    with torch.no_grad():
+        state.features[0].weight[0, 0, 0, 0] = (
+            state.features[0].weight[0, 0, 0, 0].nextafter(torch.tensor(9.0))
+        )
+    save_weights(state, tmp_path / "changed.safetensors")
+    changed = {
+        "start.weights": str(tmp_path / "changed.safetensors"),
+        "model.name": "lenet", "model.padding": 2, "data.size": 8, "data.channels": 1,
+        "data.mean": "0.3", "data.std": "0.4", "start.rows": "none",
+    }  # fmt: skip
+    same = {**changed, "start.weights": str(tmp_path / "same.safetensors")}
+    save_weights(gradatim.load(old).module, tmp_path / "same.safetensors")
+    assert fitted(recipe, cache, **same).facts["cached"] == 0
+    assert fitted(recipe, cache, **same).facts["cached"] > 0
+    assert fitted(recipe, cache, **changed).facts["cached"] == 0
+
+    # another photo under the same name
+    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(source / "nine" / "0.png")
+    assert fitted(recipe, cache).facts["cached"] == 0
+
+
+def test_the_solution_is_a_minimum_and_known_rows_pull():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(90, 5, generator=generator)
+    y = (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
+    known = torch.zeros(3, 5)
+    known[1] = 2.0
+    weight, bias = logistic.solve(x, y, 0.1, known.clone(), torch.zeros(3), known)
+    weight.requires_grad_(), bias.requires_grad_()
+    value = logistic.loss(x @ weight.T + bias, y) + 0.05 * (weight - known).square().sum()
+    gradient = torch.autograd.grad(value, (weight, bias))
+    assert max(float(part.abs().max()) for part in gradient) < 1e-4
+    strong, _ = logistic.solve(x, y, 1e4, known.clone(), torch.zeros(3), known)
+    assert torch.allclose(strong, known, atol=1e-3)
+    assert not torch.allclose(weight, known, atol=0.1)
+
+
+def test_the_layer_agrees_with_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    generator = torch.Generator().manual_seed(1)
+    x = 3 + 2 * torch.randn(120, 4, generator=generator)
+    y = (x[:, 0] - x[:, 2] + torch.randn(120, generator=generator) > 0).long()
+    found = logistic.choose(x, y, 2)
+    scaled = (x - x.mean(0)) / x.std(0, correction=0)
+    # theirs adds the squares once for two classes: w = w1 - w0, so half as much
+    theirs = LogisticRegression(C=2 / (found.strength * len(x)), tol=1e-8).fit(scaled, y)
+    ours = (x @ found.weight.T + found.bias).softmax(1)[:, 1]
+    assert np.abs(ours.numpy() - theirs.predict_proba(scaled)[:, 1]).max() < 1e-3
+
+
+def test_a_number_is_least_squares():
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(80, 3, generator=generator)
+    y = x @ torch.tensor([1.0, -2.0, 0.5]) + 4
+    found = logistic.choose(x, y, 1, x, y)
+    assert found.strength == logistic.STRENGTHS[-1]
+    assert torch.allclose(found.weight, torch.tensor([[1.0, -2.0, 0.5]]), atol=1e-2)
+
+
+def test_a_weight_file_with_the_name_of_its_network(old, source, place):
+    path = place / "bare.pth"
+    torch.save(gradatim.load(old).module.state_dict(), path)
+    look = {"data.size": 8, "data.channels": 1, "data.mean": "0.3", "data.std": "0.4",
+            "start.method": "features"}  # fmt: skip
+    found = gradatim.fit(source, weights=path, model="lenet", settings=look, out=place / "bare")
+    assert found.model == "lenet"
+
+
+def refused(match, source, **arguments):
+    with pytest.raises(GradatimError, match=match) as error:
+        gradatim.fit(source, **arguments)
+    return error.value
+
+
+def test_each_wrong_start_has_one_message(old, source, place, tmp_path):
+    out = tmp_path / "never"
+    bare = place / "other.safetensors"
+    save_weights(build("resnet20", gradatim.load(old).spec, {"width": 4}), bare)
+    error = refused("do not fit the network", source, weights=bare, model="lenet", out=out,
+                    settings={"data.size": 8, "data.channels": 1,
+                              "data.mean": "0.3", "data.std": "0.4"})  # fmt: skip
+    assert isinstance(error, WeightsError)
+    assert "not in the file: " in error.message()
+    error = refused("belong to another network", source, weights=old, model="mlp", out=out)
+    assert "lenet" in error.message()
+    # LeNet's dense layers hold the size of the image
+    error = refused("do not fit the network", source, weights=old, out=out,
+                    settings={"data.size": 28})  # fmt: skip
+    assert "of another shape: classifier.dense0.weight" in error.message() or "classifier" in (
+        error.message()
+    )
+    refused("not there", source, weights=tmp_path / "typo", out=out)
+    refused("for images", "iris", weights=old, out=out)
+    refused("no share", source, weights=old, out=out, epochs=1,
+            settings={"start.method": "fine-tuning", "start.frozen": "layer9"})  # fmt: skip
+    assert not out.exists() or not any(out.iterdir()) or (out / "recipe.toml").exists()
+
+
+def test_other_weights_than_the_run_began_with_are_refused(run, old):
+    recipe = run.recipe.with_values({"start.digest": "0" * 32})
+    with pytest.raises(WeightsError, match="not the weights the run began with"):
+        starting.read(recipe)
+
+
+def test_the_command_line_says_it_in_one_message(old, source, tmp_path):
+    arguments = [
+        "fit",
+        str(source),
+        "--from",
+        str(tmp_path / "w.pth"),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "there is no weight file" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_weights_of_a_table_are_refused(place):
+    table = gradatim.fit("iris", model="linear", epochs=1, out=place / "iris").folder
+    with pytest.raises(UsageError, match="for images"):
+        gradatim.fit("digits", weights=table, out=place / "none")
