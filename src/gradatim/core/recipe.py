@@ -130,7 +130,6 @@ class StartRecipe:
             blocks between follow in equal ratios.
         pull: strength of the decay towards the starting point (L2-SP), in place of that to zero.
         views: images that features are taken of: 1, or 2 with the mirror image.
-        precision: of the body's arithmetic when features are taken: ``fp32`` or ``bf16``.
     """
 
     weights: str | None = None
@@ -147,7 +146,6 @@ class StartRecipe:
     lower_rate: float | None = None
     pull: float | None = None
     views: int | None = None
-    precision: Literal["fp32", "bf16"] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gradatim.core.spec import Spec
 from gradatim.data.suggestion import suggest
 from gradatim.models import check_name
 from gradatim.training import LOSSES, OPTIMISERS, SCHEDULES
-from gradatim.training.machine import capability, check_device
+from gradatim.training.machine import check_device
 
 STREAMS = 16  # of a text, read side by side
 BUDGET = 300.0  # seconds, when neither a budget nor epochs are given
@@ -51,9 +51,6 @@ TRAINING |= {
 TUNING = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1,
           "label_smoothing": 0.1, "epochs": 12}  # fmt: skip
 START: dict[str, Any] = {"rows": "names", "frozen": "0", "lower_rate": 0.1, "pull": 0.0}
-# Without gradients bf16 pays on processors where it does not in training: EfficientNet-Lite0 took
-# 11 ms of a core an image against 24 ms (AMD EPYC with AVX512-BF16; channels-last, by 16).
-FEATURES_PRECISION = {"amx": "bf16", "avx512-bf16": "bf16", "cuda-bf16": "bf16"}
 HEAD_SHARE = 0.15  # where the output layer does not come from the features
 OTHER = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1}
 
@@ -150,12 +147,6 @@ def settle_start(recipe: Recipe, spec: Spec, exact: bool) -> Recipe:
     flip = float(suggest(spec)["data.flip"][0]) > 0
     reason = "a mirrored photo shows the same class" if flip else "the data may have a direction"
     recipe = recipe.filled({"start.views": 2 if flip else 1}, reason)
-    able = capability(check_device(recipe.machine.device or "cpu"))
-    precision = FEATURES_PRECISION.get(able, "fp32")
-    reason = f"nothing is descended by it, and {able} is faster by it"
-    recipe = recipe.filled(
-        {"start.precision": precision}, reason if precision == "bf16" else f"{able} gains nothing"
-    )
     values = {f"start.{key}": value for key, value in START.items()}
     recipe = recipe.filled(values, "default of fine-tuning, measured")
     head = "features" if exact else "rows"

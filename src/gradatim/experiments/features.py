@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def body_key(prepared: Prepared, recipe: Recipe, model: nn.Module, layer: str) -
         "layer": layer,
         "data": prepared.key,
         "look": prepared.preprocessing.to_dict(),
-        "machine": [chosen.device, recipe.start.precision, chosen.layout],
+        "machine": [chosen.device, chosen.precision, chosen.layout],
         "torch": torch.__version__,
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -153,8 +153,7 @@ def _features(
         shuffle=False,
         layout=recipe.machine.layout or "contiguous",
     )
-    chosen = replace(recipe.machine, precision=recipe.start.precision)
-    place = machine.Place.of(chosen, model)
+    place = machine.Place.of(recipe.machine, model)
     rows: list[np.ndarray] = []
     what = "features" if view == "plain" else f"features, {view}"
     with (
