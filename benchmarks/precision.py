@@ -12,11 +12,12 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from scipy import stats
 
 import gradatim
 
-KINDS = ("wide-dense", "small-convolutional", "deep-convolutional", "recurrent")
+KINDS = ("wide-dense", "wide-dense table", "small-convolutional", "deep-convolutional", "recurrent")
 
 
 def cases(cifar):
@@ -28,6 +29,12 @@ def cases(cifar):
             6,
             {"model.hidden": "[1024, 512]", "data.limit": 6000},
         ),
+        "wide-dense table": (
+            "TABLE",
+            "mlp",
+            6,
+            {"data.batch_size": 1024, "training.learning_rate": 0.004},
+        ),
         "small-convolutional": ("fashion-mnist", "lenet", 6, {"data.limit": 6000}),
         "deep-convolutional": (
             str(cifar),
@@ -37,6 +44,15 @@ def cases(cifar):
         ),
         "recurrent": ("adding", "lstm", 12, {}),
     }
+
+
+def table(folder):
+    """Write 20,000 rows of ten clusters that overlap; return the file."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 10, 20_000)
+    inputs = rng.normal(size=(10, 50))[targets] + rng.normal(scale=3, size=(20_000, 50))
+    np.savez(Path(folder) / "table.npz", x=inputs.astype(np.float32), y=targets)
+    return Path(folder) / "table.npz"
 
 
 def main():
@@ -55,7 +71,7 @@ def main():
             for precision, results in found.items():
                 with tempfile.TemporaryDirectory() as folder:
                     run = gradatim.fit(
-                        source,
+                        table(folder) if source == "TABLE" else source,
                         model=model,
                         epochs=epochs,
                         seed=seed,
@@ -71,7 +87,7 @@ def main():
         half = stats.t.ppf(0.975, count - 1) * stats.sem(differences) if count > 1 else float("nan")
         means = [sum(found[name]) / count for name in ("fp32", "bf16")]
         print(
-            f"| {kind} | {model} on {Path(source).name} | {run.test['metric']} | {means[0]:.4f} "
+            f"| {kind} | {model} on {Path(source).name.lower()} | {run.test['metric']} | {means[0]:.4f} "
             f"| {means[1]:.4f} | {mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f}) | {count} |",
             flush=True,
         )
