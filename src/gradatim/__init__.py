@@ -27,6 +27,7 @@ _PLACES = {
     "diagnose": "gradatim.verbs",
     "evaluate": "gradatim.verbs",
     "explain": "gradatim.verbs",
+    "tune": "gradatim.verbs",
     "fit": "gradatim.verbs",
     "load": "gradatim.verbs",
     "names": "gradatim.verbs",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from gradatim.verbs import predict as predict
     from gradatim.verbs import report as report
     from gradatim.verbs import resume as resume
+    from gradatim.verbs import tune as tune
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradatim.experiments.diagnosed import Diagnosed
     from gradatim.experiments.explaining import Explained
     from gradatim.experiments.run import Run
+    from gradatim.experiments.tuning import Tuned
     from gradatim.package import Model
 
 Place = str | Path
@@ -406,6 +407,53 @@ def audit(
     from gradatim.data.preparation import audit_card
 
     return audit_card(recipe, talk=talk)
+
+
+def tune(
+    what: Place,
+    *,
+    model: str | None = None,
+    target: str | None = None,
+    data_dir: Place | None = None,
+    settings: Settings = (),
+    recipe: Place | Recipe | None = None,
+    out: Place = "tuned.toml",
+    seconds: float | None = None,
+    talk: Talk = SILENCE,
+) -> Tuned:
+    """Measure one's own training step in every precision, layout and form of the update.
+
+    Args:
+        what: a run folder, or a source with ``model``.
+        model: its name in ``gradatim names models``, for a source.
+        target: column to predict, for a table.
+        data_dir: where local copies of named sets are looked for first.
+        settings: keys of the recipe; what they say of the machine is not tried otherwise.
+        recipe: a recipe or the file of one, to start from.
+        out: file the recipe with the fastest way is written to; it must not be there yet.
+        seconds: of measuring, about; 20 when left out.
+        talk: where progress goes; nowhere by default.
+
+    Returns:
+        What each way took, as ``facts`` and ``page``, and the ``recipe``.
+
+    Raises:
+        UsageError: no model is named, it takes no steps, or the file is there.
+        DataError: the source cannot be used.
+    """
+    from gradatim.experiments import tuning
+
+    values = {
+        "data.source": what,
+        "data.target": target,
+        "data.folder": data_dir,
+        "model.name": model,
+    }
+    start = recipe
+    if (Path(what) / "recipe.toml").is_file():
+        start, values = tuning.of_run(Path(what)), {"model.name": model}
+    chosen = _recipe(start, values, settings)
+    return tuning.tune(chosen, Path(out), talk, seconds=seconds or tuning.SECONDS)
 
 
 def names(table: str | None = None) -> dict[str, str]:

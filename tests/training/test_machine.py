@@ -136,3 +136,15 @@ def test_both_precisions_and_layouts_train(precision, layout, epochs_of):
     assert trained.best["accuracy"] > 0.95
     assert next(model.parameters()).dtype == torch.float32
     assert all(weight.is_contiguous() for weight in model.parameters())
+
+
+def test_a_dense_net_is_wide_by_the_products_of_a_step(monkeypatch):
+    net = nn.Sequential(nn.Linear(50, 256), nn.ReLU(), nn.Linear(256, 128), nn.Linear(128, 10))
+    assert machine.kind_of(net) == machine.kind_of(net, 128) == "dense"
+    assert machine.kind_of(net, 1024) == "wide-dense"
+    monkeypatch.setattr(machine, "capability", lambda device: "amx")
+    large = Recipe().with_values({"machine.device": "cpu", "data.batch_size": 1024})
+    assert machine.resolve(large, net).machine.precision == "bf16"
+    assert (
+        machine.resolve(large.with_values({"data.batch_size": 64}), net).machine.precision == "fp32"
+    )

@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "evaluate": "Measure a run on its test part or on another source.",
     "compare": "Fit with several values of one key on the same seeds, and compare them.",
     "predict": "Say what images or rows are, with probabilities.",
+    "tune": "Measure your own training step and write the fastest way into a recipe.",
     "explain": "Show every size, parameter and operation of a network with its arithmetic.",
     "diagnose": "Run a PyTorch script watched and say why it does not learn, or judge a run.",
     "report": "Write the report of one run, or of several side by side.",

@@ -220,7 +220,7 @@ def _descend(
     seconds: float | None,
     told: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    train = _training_batches(prepared, recipe)
+    train = training_batches(prepared, recipe)
     validation = batches(prepared, recipe, "validation")
     trained = training.train(
         model,
@@ -248,7 +248,8 @@ def _descend(
     )
 
 
-def _training_batches(prepared: Prepared, recipe: Recipe) -> Batches | Streams:
+def training_batches(prepared: Prepared, recipe: Recipe) -> Batches | Streams:
+    """Return the batches of the training part, shuffled and augmented as the recipe says."""
     if prepared.spec.task == "next-token":
         return Streams(prepared, "train", batch_size=int(recipe.data.batch_size or 32))
     return Batches(
@@ -359,7 +360,7 @@ def seconds_per_step(prepared: Prepared, recipe: Recipe, enough: float, patience
     times = []
     with machine.at_work(place, recipe.machine.threads):
         place.settle(model)
-        for batch in itertools.islice(_training_batches(prepared, recipe).epoch(0), TRIED_STEPS):
+        for batch in itertools.islice(training_batches(prepared, recipe).epoch(0), TRIED_STEPS):
             began = time.monotonic()
             inputs, _ = place.bring(batch)
             with place.autocast():

@@ -215,10 +215,10 @@ def _products(queries_BD: Tensor, samples_ND: Tensor, offsets_N: Tensor) -> Tens
     On processors that are not Intel's, MKL, which PyTorch multiplies fp32 with, holds back: on an
     AMD Zen 5 it reached 87 GFLOP/s a core and oneDNN, as exact, 169 (benchmarks/results/speed.md).
     """
-    written_down = torch.compiler.is_compiling() or torch.jit.is_tracing()  # for other processors
+    written_down = torch.compiler.is_compiling()  # for an export: other processors will read it
     fp32_here = queries_BD.device.type == "cpu" and samples_ND.dtype == torch.float32
     usable = fp32_here and not written_down and samples_ND.numel() and queries_BD.numel()
-    if usable and torch.backends.mkldnn.is_available():
+    if usable and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         multiply = torch.ops.aten.mkldnn_linear
         product: Tensor = multiply(queries_BD.to_mkldnn(), samples_ND, offsets_N).to_dense()
         return product

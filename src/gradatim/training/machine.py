@@ -78,8 +78,8 @@ PLAIN = Choice("fp32", "contiguous", None)
 ALIGNMENT = 64
 
 # Weights from which a net with convolutions counts as deep. A net of dense layers counts as wide by
-# the products of one forward pass, weights x samples: an MLP 50-256-128-10 gained nothing by bf16 at
-# batch 128 (6 million) and was 2.4 times as fast at 1,024 (48 million).
+# the products of one forward pass, weights x samples: an MLP 50-256-128-10 gained nothing by bf16
+# at batch 128 (6 million) and was 2.4 times as fast at 1,024 (48 million).
 DEEP, WIDE = 150_000, 32_000_000
 BATCH = 128  # where it is not known
 
