@@ -1,4 +1,8 @@
-"""A run that is killed goes on to the same bits; benchmarks/kills.py does it at fifty instants."""
+"""A run that is killed goes on to the same bits; benchmarks/kills.py does it at fifty instants.
+
+A network that reads a text carries its state from step to step, so that the checkpoint has to hold
+it.
+"""
 
 import json
 import subprocess
@@ -9,23 +13,36 @@ import pytest
 from safetensors.numpy import load_file
 
 COMMAND = [sys.executable, "-c", "from gradatim.cli import main; main()"]
-SETTINGS = ["fit", "digits", "--model", "lenet", "--epochs", "8",
-            "--set", "training.checkpoint_seconds=0.05"]  # fmt: skip
+RUNS = {
+    "pictures": ["digits", "--model", "lenet", "--epochs", "8"],
+    "text": ["poem.txt", "--model", "lstm", "--epochs", "6", "--set", "model.hidden=24",
+             "--set", "data.length=16", "--set", "data.batch_size=4"],
+}  # fmt: skip
+OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
+POEM = "The cat sat on the mat, and the rat ran to the hat of the man. " * 120
 
 
-def go(*arguments):
+def go(folder, *arguments):
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    process = go(*SETTINGS, "--out", out)
+@pytest.fixture(params=RUNS)
+def settings(request, tmp_path):
+    (tmp_path / "poem.txt").write_text(POEM)
+    return ["fit", *RUNS[request.param], *OFTEN]
+
+
+@pytest.fixture
+def whole(settings, tmp_path):
+    process = go(tmp_path, *settings, "--out", "whole")
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    return out
+    return tmp_path / "whole"
 
 
 def steps(folder):
@@ -43,18 +60,21 @@ def wait_for(process, folder, count):
         time.sleep(0.01)
 
 
-def test_a_run_killed_three_times_ends_at_the_same_bits(whole, tmp_path):
+def test_a_run_killed_three_times_ends_at_the_same_bits(settings, whole, tmp_path):
     out = tmp_path / "run"
     total = len(steps(whole))
-    process = go(*SETTINGS, "--out", out)
+    killed = 0
+    process = go(tmp_path, *settings, "--out", out)
     for share in (0.02, 0.3, 0.7):
         wait_for(process, out, int(share * total))
+        killed += process.poll() is None
         process.kill()
         process.communicate()
         assert (out / "recipe.toml").exists()
-        process = go("resume", out)
+        process = go(tmp_path, "resume", out)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
+    assert killed, "every process had ended before it was killed"
     assert steps(out) == list(range(1, total + 1))
     one, other = (load_file(folder / "model" / "weights.safetensors") for folder in (out, whole))
     assert one.keys() == other.keys()
