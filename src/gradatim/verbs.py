@@ -459,11 +459,14 @@ def tune(
 def names(table: str | None = None) -> dict[str, str]:
     """Return the names of a table with what each means; without a table, the tables there are.
 
+    Args:
+        table: a table; or a model, for the names of its options.
+
     Raises:
-        UnknownNameError: no such table.
+        UnknownNameError: no such table or model.
     """
     from gradatim.core.recipe import describe_keys
-    from gradatim.core.registry import describe
+    from gradatim.core.registry import describe, describe_options
     from gradatim.data.sources import SOURCES
     from gradatim.doctor.explanation import summaries
     from gradatim.models import MODELS
@@ -480,14 +483,19 @@ def names(table: str | None = None) -> dict[str, str]:
     if table is None:
         found = {name: meaning for name, (meaning, _) in tables.items()}
         found["faults"] = "what the doctor finds (`gradatim diagnose --explain NAME`)"
-        return {**found, "recipe": "keys of a recipe, for --set"}
+        found["recipe"] = "keys of a recipe, for --set"
+        return {**found, "<a model>": "options of a model, for --set model.OPTION=VALUE"}
     if table == "recipe":
         return describe_keys()
     if table == "faults":
         return summaries()
+    if table in MODELS:
+        return describe_options(MODELS[table])
     if table not in tables:
         raise UnknownNameError(
-            "there is no table of this name", given=table, allowed=[*tables, "faults", "recipe"]
+            "there is no table or model of this name",
+            given=table,
+            allowed=[*tables, "faults", "recipe", *MODELS],
         )
     return describe(tables[table][1])
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import gradatim
 from gradatim import models
 from gradatim.core.registry import resolve
 from gradatim.core.spec import Spec
@@ -238,3 +239,16 @@ def test_data_that_do_not_suit_are_refused():
     small = Spec("classification", "image", (1, 6, 6), ("a", "b"))
     with pytest.raises(ValueRefusedError, match="at least 8 x 8 pixels"):
         models.build("lenet", small)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_option_is_told_with_its_default(name):
+    told = gradatim.names(name)
+    options = options_of(resolve(models.MODELS, name, "model"))
+    assert list(told) == list(options)
+    for option, text in told.items():
+        meaning, _, default = text.rpartition(" (default ")
+        assert meaning, f"{name}.{option} has no line under Options:"
+        value = options[option].default
+        plain = {"None": "auto", "True": "true", "False": "false"}.get(str(value), str(value))
+        assert default == f"{plain})"
