@@ -19,6 +19,7 @@ from gradatim.anatomy.mathml import to_mathml
 from gradatim.anatomy.page import page
 from gradatim.anatomy.river import MOST, places, river
 from gradatim.core.page import Arithmetic, Fold, Picture, Table
+from gradatim.pages import to_html
 
 
 def full(name, options=None):
@@ -331,3 +332,13 @@ def test_fvcores_convention(name, total):
     opinion = next(item for item in full(name).others if item.who.startswith("fvcore"))
     assert opinion.closes
     assert opinion.value == total
+
+
+def test_the_first_size_that_was_rounded_stands_open():
+    html = to_html(page(full("alexnet")))
+    assert html.count("<details open") == 1
+    opened = html.partition("<details open")[2].partition("</details>")[0]
+    assert "why 55?" in opened
+    assert "55.25" in opened
+    even = to_html(page(full("lenet")))
+    assert "<details open" not in even

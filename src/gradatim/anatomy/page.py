@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gradatim.anatomy import derivations
-from gradatim.anatomy.parts import Anatomy, Block, Field, Layer
+from gradatim.anatomy.parts import Anatomy, Axis, Block, Field, Layer
 from gradatim.anatomy.river import river
 from gradatim.core.page import (
     Arithmetic,
@@ -189,16 +189,22 @@ def _derivations(anatomy: Anatomy, blocks: tuple[Block, ...]) -> Iterator[PageBl
 def _layer_fold(anatomy: Anatomy, layer: Layer) -> Fold:
     size = "x".join(map(str, layer.output_shapes[0][1:]))
     run = f", run {layer.visit}" if layer.visit > 1 else ""
-    why = ""
-    rounded = [axis for axis in layer.axes if axis.exact is not None and axis.exact % 1]
-    if rounded:
-        why = f", why {rounded[0].output}?"
+    rounded = _rounded(layer)
+    why = f", why {rounded[0].output}?" if rounded else ""
+    # The first size that was rounded stands open: one click on the section's name shows it.
+    first = next((item.index for item in anatomy.layers if _rounded(item)), None)
     blocks: list[PageBlock] = [Text(layer.operation)]
     found = derivations.lines(anatomy, layer)
     if found:
         blocks.append(Arithmetic(found))
     blocks += [Text(note) for note in layer.notes]
-    return Fold(f"{layer.name}{run}, {layer.kind}: {size}{why}", tuple(blocks))
+    summary = f"{layer.name}{run}, {layer.kind}: {size}{why}"
+    return Fold(summary, tuple(blocks), open=layer.index == first)
+
+
+def _rounded(layer: Layer) -> list[Axis]:
+    """Return the axes whose length the formula gives with a rest."""
+    return [axis for axis in layer.axes if axis.exact is not None and axis.exact % 1]
 
 
 # -- others and witnesses ------------------------------------------------------------------------
