@@ -5,9 +5,9 @@
 Needs torchvision and timm. Each network of ``anatomy_others.txt`` is explained, and, apart from
 that, built by its library and run under ``torch.utils.flop_counter`` with gradients on (otherwise
 PyTorch runs fused attention that the counter does not know). Compared are the parameters with the
-sum of ``numel``, and the MACs of convolutions, and of linear layers, products and attention
-together (the same layer is the one or the other in different libraries), with half of the counter's
-operations. Networks run on the ``meta`` device where they can: nothing is computed.
+sum of ``numel``, and the MACs of convolutions, and of linear layers, products, attention and
+recurrent layers together (the counter sees products of matrices in all of them), with half of the
+counter's operations. Networks run on the ``meta`` device where they can: nothing is computed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gradatim.anatomy.parts import Anatomy
 
 LIST = Path(__file__).with_suffix(".txt")
 SHAPE = (3, 224, 224)
-PRODUCTS = ("linear", "product", "attention")
+PRODUCTS = ("linear", "product", "attention", "recurrent")
 
 
 def networks() -> list[tuple[str, tuple[int, ...] | None]]:

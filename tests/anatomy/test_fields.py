@@ -200,3 +200,44 @@ def test_statistics_of_normalisation_are_a_bound():
     fields = explain(model, (3, 8, 8)).layers[-1].fields
     assert [(f.size, f.status) for f in fields] == [(3, "bound")] * 2
     assert "statistics of the normalisation" in fields[0].note
+
+
+class Shifted(nn.Module):
+    """Two branches that read every second position, one beside the other (as NASNet's)."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.AvgPool2d(1, 2), nn.AvgPool2d(1, 2)
+        self.last = nn.Conv2d(4, 1, 1)
+
+    def forward(self, x):
+        beside = nn.functional.pad(x, (-1, 1, -1, 1))
+        return self.last(torch.cat([self.left(x), self.right(beside)], 1))
+
+
+def test_channels_that_read_different_places():
+    anatomy = explain(Shifted(), (2, 9, 9))
+    joined = next(layer for layer in anatomy.layers if "cat" in layer.function)
+    assert joined.fields[0].size == 1
+    assert joined.fields[0].note == "the channels read different places: 2 positions together"
+    assert anatomy.layer("last").fields[0].size == 2
+    assert anatomy.layer("last").fields[0].witness.agrees
+    assert all(witness.agrees for _, witness in anatomy.witnesses())
+
+
+class Finder(nn.Module):
+    """Nothing is found, so a tensor without values goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.refine = nn.Conv2d(1, 1, 3), nn.Linear(1, 2)
+
+    def forward(self, x):
+        scores = self.score(x).flatten()
+        return self.refine(scores[scores > 1e9][:, None])
+
+
+def test_tensors_without_values():
+    anatomy = explain(Finder(), (1, 8, 8))
+    assert anatomy.outputs == ((0, 2),)
+    assert anatomy.layer("refine").macs.value == 0

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gradatim.anatomy import counting, sizes
-from gradatim.anatomy.fields import Reaches, axes_of, follow
+from gradatim.anatomy.fields import Reach, Reaches, axes_of, follow
 from gradatim.anatomy.folding import fold
 from gradatim.anatomy.geometry import bound, slidings
 from gradatim.anatomy.others import known_to_counter, opinions
@@ -117,6 +117,13 @@ def _role(name: str) -> str:
         if last == "bias" or last.startswith("bias_") or last.endswith("_bias")
         else ("weights")
     )
+
+
+def _apart(reach: Reach) -> str:
+    """Say where the channels of one position read different places."""
+    if not reach.moves or reach.joint == reach.size:
+        return ""
+    return f"the channels read different places: {reach.joint} positions together"
 
 
 @dataclass
@@ -291,7 +298,7 @@ class _Builder:
                     end=last,
                     whole=reach.covers(length),
                     status=reach.status,
-                    note=reach.why,
+                    note=reach.why or _apart(reach),
                     witness=witness,
                 )
             )

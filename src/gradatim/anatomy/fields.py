@@ -54,6 +54,13 @@ class Reach:
         return max(int((self.high - self.low).max()) + 1, 0)
 
     @property
+    def joint(self) -> int:
+        """The same of all values at one position together: more where branches are joined."""
+        others = tuple(dim for dim in range(self.low.ndim) if dim != self.dim)
+        low, high = self.low.min(axis=others), self.high.max(axis=others)
+        return max(int((high - low).max()) + 1, 0)
+
+    @property
     def start(self) -> int:
         """The first input position that the first position depends on; negative in the padding."""
         return int(self.low.min())
@@ -116,8 +123,14 @@ def follow(trace: Trace, source: Value, axis: int) -> Reaches:
         known = {value: reaches[value] for value in call.inputs if value in reaches}
         if known and call.data:
             for value, reach in zip(call.outputs, _step(trace, call, known), strict=False):
-                reaches[value] = reach
+                reaches[value] = reach if value.elements else _nothing(len(value.shape))
     return reaches
+
+
+def _nothing(rank: int) -> Reach:
+    """Return the reach of a tensor without values, as of boxes when none is found."""
+    low = np.full((1,) * rank, NOWHERE, dtype=np.int64)
+    return Reach(low, -low, None, None, why="there is no value: nothing is read")
 
 
 def _step(trace: Trace, call: Call, known: Reaches) -> list[Reach]:

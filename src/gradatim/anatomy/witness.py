@@ -49,7 +49,8 @@ def measured_fields(
             reach = reaches.get(value)
             if made is not None and reach is not None and reach.dim is not None:
                 signals[value] = made
-                if slidings(call) or len(parts) > 1:
+                # The copy adds what is joined, so it sees all channels of a position together.
+                if (slidings(call) or len(parts) > 1) and reach.joint == reach.size:
                     candidates.append(value)
     phases = 1 if all("transpose" not in call.function for call in trace.calls) else 4
     chosen = _chosen(candidates, reaches)
