@@ -52,20 +52,28 @@ def _value(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+def _example(run: RunFolder) -> tuple[str, str]:
+    """Return what is given to ``gradatim predict``, and the same in Python."""
+    if run.run.get("task") == "next-token":
+        return '"How it begins" --length 200', 'continue_text("How it begins", 200)'
+    kind = str((run.audit or {}).get("kind") or run.run.get("kind"))
+    given = {"image": "photo.jpg", "text": "One text"}.get(kind, "rows.csv")
+    return shlex.quote(given).replace("'", '"'), f'predict("{given}")'
+
+
 def _commands(run: RunFolder) -> Iterator[Block]:
     folder = shlex.quote(str(run.path))
-    example = {"image": "photo.jpg", "table": "rows.csv"}.get((run.audit or {}).get("kind", ""))
     if run.reason in (None, "interrupted"):
         yield Text("Go on where it stopped, bit for bit:")
         yield Code(f"gradatim resume {folder}", "shell")
     if (run.path / "model").is_dir():
         yield Text("Predict, from the command line or from Python:")
-        given = example or "rows.csv"
+        given, call = _example(run)
         yield Code(f"gradatim predict {folder} {given}", "shell")
         yield Code(
             "import gradatim\n\n"
             f'model = gradatim.load("{run.path.as_posix()}")\n'
-            f'print(model.predict("{given}"))',
+            f"print(model.{call})",
             "python",
         )
         yield Text("Measure it on other data:")
