@@ -5,7 +5,7 @@
 The networks of section 4.2 of He et al. (2015) at their full width, with 56 and 20 layers, with and
 without the skips; skips of option A have no parameters, so each pair has equally many. So that a run
 takes less than a minute, samples, pixels and steps are fewer than in the paper: 2,000 training
-samples of CIFAR-10, reduced to 16 x 16 pixels, and 12 passes with batches of 32, 750 steps; the
+samples of CIFAR-10, reduced to 16 x 16 pixels, and 12 passes with batches of 32, 756 steps; the
 paper has 64,000 steps of 128. Momentum 0.9, weight decay 1e-4, shifts and flips as in the paper; the
 largest rate is 0.05, a half of the paper's for a quarter of its batch, and falls along a cosine after
 a warm-up of one pass. The training error is measured after training, on the training samples as
