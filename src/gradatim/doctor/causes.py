@@ -54,7 +54,6 @@ ORDER = (
     "loss-reduction-sum",
     "accumulation-not-divided",
     "wrong-loss",
-    "labels-misaligned",
     "schedule-bug",
     "clip-too-tight",
     "optimiser-settings",
@@ -67,6 +66,7 @@ ORDER = (
     "learning-rate-too-high",
     "learning-rate-too-low",
     "carried-state",
+    "labels-misaligned",
     "augmentation-too-strong",
     "too-little-capacity",
     "class-imbalance",
@@ -122,7 +122,8 @@ EXPLAINS: dict[str, set[str]] = {
     "labels-misaligned": _STUCK | {"overfitting"},
     "clip-too-tight": _STUCK,
     "dropout-too-high": _STUCK,
-    "weight-decay-too-high": _STUCK | {"vanishing-gradient", "dying-relu"},
+    "weight-decay-too-high": _STUCK
+    | {"vanishing-gradient", "dying-relu", "learning-rate-too-high"},
 }
 
 
@@ -132,6 +133,8 @@ def explains(cause: str, symptom: str) -> bool:
         return False
     if symptom in EXPLAINS.get(cause, ()):
         return True
+    if symptom == "labels-misaligned" and cause in ("vanishing-gradient", "saturated-activation"):
+        return True  # what learns nothing learns no less from shuffled labels
     if symptom == "labels-misaligned":  # nothing else is wrong, and yet nothing is learned
         return ORDER.index(cause) < ORDER.index(symptom)
     if cause == "learning-rate-too-high" and symptom == "initial-loss-off":

@@ -33,6 +33,15 @@ def added(rows: Iterable[Sequence[int]]) -> list[int]:
     return total
 
 
+def _numbers(value: Any) -> Any:
+    """Return events with the texts for what is not finite turned back into numbers."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value
+
+
 class Facts:
     """What a Record says, by kind, with what follows from it.
 
@@ -52,10 +61,10 @@ class Facts:
         self.optimisers: dict[int, Event] = {}
         for event in record.of("optimiser"):
             self.optimisers[event["optimiser"]] = event
-        self.forwards = record.of("forward")
-        self.backwards = record.of("backward")
-        self.updates = record.of("update")
-        self.evaluations = record.of("evaluation")
+        self.forwards: list[Event] = _numbers(record.of("forward"))
+        self.backwards: list[Event] = _numbers(record.of("backward"))
+        self.updates: list[Event] = _numbers(record.of("update"))
+        self.evaluations: list[Event] = _numbers(record.of("evaluation"))
         self.loaders = record.of("loader")
         self.schedulers = record.of("scheduler")
         self.troubles = record.of("trouble")

@@ -136,6 +136,7 @@ class Forwards:
             call["is_batch"] = first.data_ptr() in now.places
         if gave:
             call["result"] = list(gave[0].shape)
+            call["tracked"] = gave[0].requires_grad
         if isinstance(module, nn.MultiheadAttention):
             call["batch_first"] = module.batch_first
         if isinstance(module, nn.RNNBase):

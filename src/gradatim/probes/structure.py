@@ -55,6 +55,7 @@ class Structure:
         self.parameters: dict[int, str] = {}
         self._roots: dict[int, tuple[weakref.ref[nn.Module], str, int]] = {}
         self._kinds: dict[str, int] = {}
+        self._holders: dict[str, list[weakref.ref[torch.Tensor]]] = {}
         self._inner: dict[int, weakref.ref[nn.Module]] = {}
 
     def inner(self, module: nn.Module) -> bool:
@@ -96,9 +97,20 @@ class Structure:
             )
         parameters = []
         for path, parameter in root.named_parameters():
-            self.parameters[id(parameter)] = f"{name}.{path}"
-            parameters.append({"name": f"{name}.{path}", **describe_parameter(parameter)})
+            full = self._unique(parameter, f"{name}.{path}")
+            parameters.append({"name": full, **describe_parameter(parameter)})
         return {"model": name, "modules": modules[:2000], "parameters": parameters[:2000]}
+
+    def _unique(self, parameter: torch.Tensor, name: str) -> str:
+        """Give a parameter its name; one that has taken another's place gets a number."""
+        holders = self._holders.setdefault(name, [])
+        known = [index for index, holder in enumerate(holders) if holder() is parameter]
+        if not known:
+            known = [len(holders)]
+            holders.append(weakref.ref(parameter))
+        full = name if known[0] == 0 else f"{name}#{known[0] + 1}"
+        self.parameters[id(parameter)] = full
+        return full
 
     def own(self, parameter: torch.Tensor, name: str) -> str:
         """Return the name of a parameter; give it this one when no model is known to hold it."""

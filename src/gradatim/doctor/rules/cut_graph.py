@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Event, Facts
+from gradatim.doctor.outcome import unfit
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 _CURE = ("remove detach, .data, .item(), numpy or no_grad between layers and loss", "")
@@ -83,8 +84,36 @@ def _between_layers(facts: Facts) -> Answer:
     lost = owned - facts.reached
     if not lost or not facts.reached & owned:
         return []
+    if not facts.forwards:  # no modules tell where
+        name = sorted(lost)[0]
+        return [
+            found(
+                "cut-graph",
+                "parameters that an optimiser owns are never reached by the loss",
+                number("owned parameters never reached by the loss", len(lost), 0, 0),
+                level="alarm" if unfit(facts) else "note",
+                where=at(facts.backwards[0], parameter=name),
+                step=facts.backwards[0]["step"],
+                cures=[_CURE],
+            )
+        ]
     behind = {name.rpartition(".")[0] for name in lost}
     for event in facts.forwards[:8]:
+        untracked = {c["name"] for c in event["calls"] if c.get("tracked") is False}
+        inside = sorted(name for name in lost if name.rpartition(".")[0] in untracked)
+        if inside:
+            return [
+                found(
+                    "cut-graph",
+                    "a layer that should be trained runs without gradients",
+                    number("owned parameters never reached by the loss", len(lost), 0, 0),
+                    where=Where(
+                        inside[0].rpartition(".")[0], inside[0], event["file"], event["line"]
+                    ),
+                    step=event["step"],
+                    cures=[_CURE],
+                )
+            ]
         called: list[str] = []
         for call in event["calls"]:
             name = call["name"] or ""

@@ -60,6 +60,8 @@ def judge(facts: Facts) -> Answer:
     badly = outcome(facts)
     if not unfit(facts) or facts.several_players:
         return []
+    if any(trouble.get("hazards") for trouble in facts.troubles):
+        return []  # a formula broke, at whatever rate
     rate = facts.rows[0][3] if facts.rows else None
     step, leap = moved(facts), jump(facts)
     evidence = [number("learning rate", rate)]

@@ -6,7 +6,8 @@ ten times the rate.
 Why: the run would take ten or a thousand times as long.
 
 Evidence: confirmed by a treatment, or overwhelming: the run does badly and the typical step changes
-no weight by more than 1e-5 of its size, although gradients are not zero. With the treatment: the
+no weight by more than 1e-5 of its size, or all steps together none by more than 3 %, although
+gradients are not zero. With the treatment: the
 loss falls at least three times as far at ten times the rate, and the run has not got below 70 % of
 its baseline.
 
@@ -23,6 +24,7 @@ from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.trial import better
 
 SMALL = 1e-5
+TRAVEL = 0.03
 UNFINISHED = 0.7
 
 
@@ -32,6 +34,22 @@ def _learns(facts: Facts, weighty: list[str]) -> bool:
     return 2 * sum(gradients.get(name, 0.0) > 0 for name in weighty) > len(weighty)
 
 
+def _ratios(facts: Facts) -> dict[str, float]:
+    """Return how far a typical step moves each weight that did not begin at zero, by its size."""
+    updates, weights = facts.by_parameter("update"), facts.by_parameter("weight")
+    weighty = [n for n in updates if len(facts.parameters.get(n, {}).get("shape", [])) >= 2]
+    return {
+        name: updates[name] / weights[name]
+        for name in weighty
+        if weights[name] > 0 and facts.parameters.get(name, {}).get("rms", 1.0) > 0
+    }
+
+
+def moves(facts: Facts) -> bool:
+    """Say whether all steps together could have moved some weight by a noticeable part."""
+    return max(_ratios(facts).values(), default=1.0) * facts.steps > 10 * TRAVEL
+
+
 def judge(facts: Facts) -> Answer:
     """Judge the size of the steps, or the trial at ten times the rate."""
     badly = outcome(facts)
@@ -39,15 +57,16 @@ def judge(facts: Facts) -> Answer:
         return []
     if badly.share < UNFINISHED or not facts.finished:
         return []
-    updates, weights = facts.by_parameter("update"), facts.by_parameter("weight")
-    weighty = [n for n in updates if len(facts.parameters.get(n, {}).get("shape", [])) >= 2]
-    ratios = [updates[name] / weights[name] for name in weighty if weights[name] > 0]
-    largest = max(ratios, default=None)
+    ratios = _ratios(facts)
+    weighty = list(ratios)
+    largest = max(ratios.values(), default=None)
     rate = facts.rows[0][3] if facts.rows else None
     evidence = [number("learning rate", rate)]
     if largest is not None:
         evidence.append(number("one step's largest change of a weight / its size", largest, SMALL))
-    sure = bool(badly.bad) and largest is not None and largest < SMALL and _learns(facts, weighty)
+        evidence.append(number("the same over all steps", largest * facts.steps, TRAVEL))
+    small = largest is not None and (largest < SMALL or largest * facts.steps < TRAVEL)
+    sure = bool(badly.bad) and small and _learns(facts, weighty)
     gain = better(facts, "learning-rate-tenfold")
     if gain is not None:
         evidence.append(number("last loss at ten times the rate", gain.late))

@@ -30,8 +30,11 @@ def judge(facts: Facts) -> Answer:
     if not unowned or not facts.optimisers or -1 in facts.optimisers:
         return []
     owned = {i["name"]: i for e in facts.optimisers.values() for i in e["parameters"]}
-    stale = sorted(n for n, item in owned.items() if n not in facts.reached and item["trainable"])
-    optimiser = next(iter(facts.optimisers.values()))
+    stepping = {e["optimiser"] for e in facts.updates[-8:]}
+    active = [e for index, e in facts.optimisers.items() if index in stepping]
+    held = {i["name"] for e in active for i in e["parameters"] if i["trainable"]}
+    stale = sorted(held - trained)
+    optimiser = (active or list(facts.optimisers.values()))[-1]
     shapes = [tuple(owned[name]["shape"]) for name in stale]
     replaced = [name for name in unowned if tuple(known[name]["shape"]) in shapes]
     share = len(unowned) / max(1, len(unowned) + len(trained & facts.owned))

@@ -28,12 +28,15 @@ LEAST_GAIN = 0.2
 
 def _time(facts: Facts) -> Finding | None:
     samples = {c["step"]: c.get("samples") for c in facts.criteria}
+    loaded = {e["batch_size"] for e in facts.loaders if e.get("batch_size")}
     for event in facts.forwards:
         count = samples.get(event["step"])
         for call in event["calls"]:
             shape = call.get("shape") or []
             if call.get("batch_first") is not False or len(shape) != 3 or not count or count < 2:
                 continue
+            if count == shape[0] * shape[1] and shape[0] in loaded and shape[1] not in loaded:
+                count = shape[0]  # one loss for each time step
             if shape[0] == count and shape[1] not in (1, count):
                 return found(
                     "swapped-axes",

@@ -22,6 +22,7 @@ from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, found, number
+from gradatim.doctor.rules.learning_rate_too_low import moves
 from gradatim.doctor.trial import better
 
 
@@ -52,7 +53,7 @@ def judge(facts: Facts) -> Answer:
     if narrow is not None and classes is None and one_number and len(layers) >= 3:
         sure = narrow[0] == 1 and badly.share > 0.5 and _flat(facts)
     gain = better(facts, "one-batch")
-    if gain is not None and not math.isnan(gain.late):
+    if gain is not None and not math.isnan(gain.late) and moves(facts):
         sure = sure or (
             _flat(facts) and gain.late > 0.3 * gain.base and narrow is not None and narrow[0] <= 8
         )

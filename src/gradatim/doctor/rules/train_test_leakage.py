@@ -33,7 +33,12 @@ def judge(facts: Facts) -> Answer:
         return NotSeen("training samples were not seen")
     if len(trained) < 0.8 * len(epoch):
         return NotSeen("samples repeat by nature")
+    early = {e["step"] for e in facts.evaluations if e["step"] <= 8}
     for event in facts.evaluations:
+        if facts.several_players or (
+            len(early) > 2 and "loss" not in event and "paired" not in event
+        ):
+            continue  # passes inside the training steps: a teacher, a target, an agent that acts
         prints = set(event.get("fingerprints", []))
         if len(prints) < LEAST:
             continue

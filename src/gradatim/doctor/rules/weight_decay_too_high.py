@@ -27,9 +27,11 @@ LEAST = 0.02
 
 def _stronger(facts: Facts, event: Event, decay: float) -> float:
     """Return the share of weights where the decay's pull exceeds what the loss asks for."""
-    adaptive = "Adam" in event["kind"] or "RMS" in event["kind"]
+    adaptive = event["kind"] in ("AdamW", "NAdamW", "Lion")  # the decay is apart from the gradient
     gradients, weights = facts.by_parameter("gradient"), facts.by_parameter("weight")
-    names = [n for n in weights if len(facts.parameters.get(n, {}).get("shape", [])) >= 2]
+    known = facts.parameters
+    names = [n for n in weights if len(known.get(n, {}).get("shape", [])) >= 2]
+    names = [n for n in names if known[n].get("rms", 1.0) > 0]
     if not names:
         return 0.0
     pull = [decay * weights[n] > (0.02 if adaptive else gradients[n]) for n in names]
