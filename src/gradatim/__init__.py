@@ -35,6 +35,7 @@ _PLACES = {
     "report": "gradatim.verbs",
     "resume": "gradatim.verbs",
     "train": "gradatim.training",
+    "watch": "gradatim.verbs",
 }
 
 __all__ = ["__version__", *_PLACES]
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from gradatim.verbs import report as report
     from gradatim.verbs import resume as resume
     from gradatim.verbs import tune as tune
+    from gradatim.verbs import watch as watch
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradatim.experiments.diagnosed import Diagnosed
     from gradatim.experiments.explaining import Explained
     from gradatim.experiments.run import Run
+    from gradatim.experiments.seen import Seen
     from gradatim.experiments.tuning import Tuned
     from gradatim.package import Model
 
@@ -339,6 +340,25 @@ def diagnose(
             "a run is judged, not run again", given=" ".join(refused), next_step="leave it out"
         )
     return diagnosed.of_record(place)
+
+
+def watch(*parts: Any, out: Place | None = None) -> Seen:
+    """Watch a training loop of your own: ``with gradatim.watch(model, optimizer) as seen:``.
+
+    Inside and after the block, ``seen.verdict()`` says what is wrong, as ``diagnose`` does, and
+    ``print`` shows it; ``seen.page`` is the whole page. Training is not changed by a bit.
+
+    Args:
+        parts: the models and optimisers that train.
+        out: folder for Record, page and result; without it nothing is written.
+
+    Raises:
+        UsageError: a part is no model and no optimiser; or, when the block is entered, the
+            thread is watched already.
+    """
+    from gradatim.experiments.seen import Seen
+
+    return Seen(*parts, out=Path(out) if out is not None else None)
 
 
 def load(run: Place) -> Model:

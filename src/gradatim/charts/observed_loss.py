@@ -29,10 +29,11 @@ def points(record: Record) -> list[tuple[int, float]]:
 
 
 def evaluations(record: Record) -> list[tuple[int, float]]:
-    """Return step and loss of every evaluation whose loss was seen."""
+    """Return step and loss of every evaluation whose loss was seen, or validation of a run."""
     found = []
-    for event in record.of("evaluation"):
-        value = (event.get("loss") or {}).get("value")
+    for event in (*record.of("evaluation"), *record.of("epoch")):
+        measured = event.get("loss") or {"value": (event.get("validation") or {}).get("loss")}
+        value = measured.get("value")
         if value is not None and math.isfinite(number(value)):
             found.append((int(event["step"]), number(value)))
     return found

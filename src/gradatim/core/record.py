@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 SCHEMA = 1
 Event = dict[str, Any]
@@ -35,6 +35,19 @@ def _plain(value: Any) -> Any:
 def number(value: Any) -> float:
     """Return a number read from a Record; the texts ``"nan"`` and ``"inf"`` count as numbers."""
     return float(value)
+
+
+class Writer(Protocol):
+    """Takes in events: a file of them, a list, or the Record of a run under way."""
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Take in one event."""
+
+    def flush(self) -> Any:
+        """Keep what was taken in."""
+
+    def close(self) -> None:
+        """Take in no more."""
 
 
 class RecordWriter:
@@ -85,6 +98,24 @@ class RecordWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class RecordInMemory:
+    """Keeps events in a list, as a file of them would give them back."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.write("record", schema=SCHEMA)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event."""
+        self.events.append(_plain({"event": event, **fields}))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
 
 
 def read_record(path: Path) -> Iterator[Event]:

@@ -304,7 +304,15 @@ class Facts:
             loss = event.get("loss")
             if loss and loss.get("value") is not None and loss["name"] == self.criterion:
                 found.append((event["step"], number(loss["value"])))
-        return found
+        return found or self._validations("loss")
+
+    def _validations(self, name: str) -> list[tuple[int, float]]:
+        """Return step and figure of each validation of a run of ours, which measures by itself."""
+        return [
+            (event["step"], number(event["validation"][name]))
+            for event in self.record.of("epoch")
+            if (event.get("validation") or {}).get(name) is not None
+        ]
 
     @cached_property
     def accuracies(self) -> list[tuple[int, float]]:
@@ -315,7 +323,7 @@ class Facts:
             counted = counted or event.get("paired")
             if counted and counted.get("labels") and sum(counted["labels"]):
                 found.append((event["step"], sum(counted["right"]) / sum(counted["labels"])))
-        return found
+        return found or self._validations("accuracy")
 
     @cached_property
     def evaluated_samples(self) -> list[int]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradatim.core.files import disk_errors, write_json, write_text
 from gradatim.core.finding import Finding
-from gradatim.core.record import Record
+from gradatim.core.measures import rank
+from gradatim.core.record import Event, Record
 from gradatim.core.talk import Talk
 from gradatim.data.cache import cache_folder, claim
 from gradatim.doctor.diagnosis import Verdict, diagnose
@@ -138,7 +139,7 @@ def of_script(
         stop_on_alarm=stop_on_alarm,
     )
     found = _of(done, " ".join(["-m", script] if module else [script]), folder)
-    _keep(found)
+    keep(found)
     return found
 
 
@@ -166,6 +167,8 @@ def of_record(place: Path) -> Diagnosed:
         raise NotARunError(
             f"this is no Record ({error})", given=file, next_step="name a record.jsonl"
         ) from error
+    if place.is_dir() and record.last("run") is not None:
+        return _of_run(place)
     trials = {
         path.stem.removeprefix(f"{file.stem}-"): Record.read(path)
         for path in sorted(file.parent.glob(f"{file.stem}-*.jsonl"))
@@ -173,6 +176,28 @@ def of_record(place: Path) -> Diagnosed:
     script = record.last("script")
     subject = str(place) if script is None else Path(str(script["script"])).name
     return Diagnosed(subject, diagnose(record, trials), record, trials, None)
+
+
+def _standing(rung: Event) -> float:
+    return rank(str(rung["metric"]), float(rung["validation"]["value"]))
+
+
+def _of_run(place: Path) -> Diagnosed:
+    """Judge the model that a run keeps; of a ladder, the best rung that was trained by steps."""
+    from gradatim.doctor.recipe_cures import for_run
+    from gradatim.pages.run_folder import RunFolder
+
+    run = RunFolder(place)
+    records = {run.model: run.trained}
+    for rung in sorted(
+        run.rungs, key=lambda rung: -rank(str(rung["metric"]), float(rung["validation"]["value"]))
+    ):
+        record = run.record_of(rung)
+        if record is not None:
+            records.setdefault(str(rung["model"]), record)
+    watched = {name: record for name, record in records.items() if record.of("watched")}
+    name, record = next(iter((watched or records).items()))
+    return Diagnosed(f"{place} ({name})", for_run(diagnose(record)), record, {}, None, True)
 
 
 def check_script(script: Path) -> None:
@@ -218,7 +243,7 @@ def _folder(script: str, out: Path | None) -> Path:
     return claim(cache_folder(), "diagnoses", name, script)
 
 
-def _keep(found: Diagnosed) -> None:
+def keep(found: Diagnosed) -> None:
     """Write page and result beside the Record."""
     assert found.folder is not None
     from gradatim.pages import to_html

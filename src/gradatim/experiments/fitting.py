@@ -30,6 +30,7 @@ from gradatim.errors import ValueRefusedError
 from gradatim.experiments import defaults, features, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.measure import Measured, measured
+from gradatim.experiments.observing import observe
 from gradatim.models.external import is_external
 from gradatim.training import machine
 
@@ -235,6 +236,7 @@ def _descend(
         unscale=(prepared.preprocessing.target_mean, prepared.preprocessing.target_std),
         class_counts=class_counts(prepared),
         facts=data_facts(prepared, recipe) | dict(told or {}),
+        observe=observe,
     )
     folders.write_recipe(place, trained.recipe)
     return Fitted(

@@ -48,7 +48,7 @@ def short(case: Case) -> Page:
     blocks = [verdict(case), *_crash(case)]
     primary = case.judged.primary
     if primary is not None:
-        blocks += _finding(primary, case)
+        blocks += finding(primary, case)
     chart = observed_loss.chart(case.record, case.judged.findings)
     if chart.line:
         blocks.append(chart)
@@ -67,14 +67,14 @@ def page(case: Case) -> Page:
     notes = [item for item in case.judged.findings if item.level == "note"]
     if alarms:
         blocks.append(Heading("Evidence and cures", "primary"))
-        blocks += _finding(alarms[0], case)
+        blocks += finding(alarms[0], case)
     if alarms[1:]:
         blocks.append(Heading("Other alarms", "alarms"))
-        blocks += [Fold(f"{item.name}: {item.says}", _finding(item, case)) for item in alarms[1:]]
+        blocks += [Fold(f"{item.name}: {item.says}", finding(item, case)) for item in alarms[1:]]
     if notes:
         blocks.append(Heading("Notes", "notes"))
         blocks.append(Text("Seen, and often meant: no reason for alarm by themselves."))
-        blocks += [Fold(f"{item.name}: {item.says}", _finding(item, case)) for item in notes]
+        blocks += [Fold(f"{item.name}: {item.says}", finding(item, case)) for item in notes]
     blocks += _trials(case)
     blocks += _over_time(case)
     blocks += [Heading("What was watched", "watched"), Facts(_facts(case))]
@@ -161,13 +161,13 @@ def _crash(case: Case) -> list[Block]:
     return blocks + _source(how.file, how.line)
 
 
-def _finding(finding: Finding, case: Case) -> list[Block]:
+def finding(found: Finding, case: Case) -> list[Block]:
     """Return place, evidence and cures of one finding."""
     blocks: list[Block] = []
-    if finding.level == "alarm" and finding is not case.judged.primary:
-        blocks.append(Text(f"At {place(finding.where) or 'no single place'}."))
-    blocks += _source(finding.where.file, finding.where.line)
-    if finding.evidence:
+    if found.level == "alarm" and found is not case.judged.primary:
+        blocks.append(Text(f"At {place(found.where) or 'no single place'}."))
+    blocks += _source(found.where.file, found.where.line)
+    if found.evidence:
         rows = [
             [
                 item.name,
@@ -175,16 +175,16 @@ def _finding(finding: Finding, case: Case) -> list[Block]:
                 healthy(item),
                 item.unit,
             ]
-            for item in finding.evidence
+            for item in found.evidence
         ]
         units = any(row[3] for row in rows)
         columns = ["evidence", "seen", "healthy", "unit"][: 4 if units else 3]
         blocks.append(Table(columns, [row[: len(columns)] for row in rows]))
-    chain = _chain(finding, case)
+    chain = _chain(found, case)
     if chain:
         blocks.append(Text(chain))
-    for number, cure in enumerate(finding.cures, start=1):
-        head = "Cure: " if len(finding.cures) == 1 else f"Cure {number}: "
+    for number, cure in enumerate(found.cures, start=1):
+        head = "Cure: " if len(found.cures) == 1 else f"Cure {number}: "
         blocks.append(Text(head + cure.says))
         if cure.change:
             blocks.append(Code(cure.change, "" if case.run else "python"))

@@ -29,7 +29,8 @@ ROW = 4
 class Pace:
     """Decides from the number of a step, and from the cost so far, what is looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: float = ALLOWANCE) -> None:
+        self.allowance = allowance
         self.interval = FIRST_STEPS
         self.loss_interval = 1
 
@@ -55,7 +56,7 @@ class Pace:
         """
         if step <= FIRST_STEPS:
             return True
-        if spent <= ALLOWANCE + SHARE * passed and step <= MOST_LOOKS * self.interval:
+        if spent <= self.allowance + SHARE * passed and step <= MOST_LOOKS * self.interval:
             return True
         self.interval *= 2
         self.loss_interval = max(1, self.interval // 32)
@@ -72,4 +73,4 @@ class Pace:
 
     def affordable(self, spent: float, passed: float) -> bool:
         """Say whether there is time left for what can be done without."""
-        return spent <= 0.5 * ALLOWANCE + SHARE * passed
+        return spent <= 0.5 * self.allowance + SHARE * passed

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as optimisers
 
-from gradatim.core.record import RecordWriter
+from gradatim.core.record import RecordWriter, Writer
 from gradatim.probes import criteria
 from gradatim.probes.activations import (
     Activations,
@@ -69,6 +69,14 @@ def _follow_forks(watcher: Watcher) -> None:
     os.register_at_fork(before=before, after_in_child=after)
 
 
+_WATCHERS: weakref.WeakSet[Watcher] = weakref.WeakSet()
+
+
+def watching(*, whole: bool = True) -> bool:
+    """Say whether a watcher is at work in this thread; without ``whole``, one of a part of it."""
+    return any(watcher.here() for watcher in _WATCHERS if whole or not watcher.whole)
+
+
 class Loss:
     """One call of a loss function."""
 
@@ -88,10 +96,11 @@ class Watcher:
         whole: watching begins before the script does. Then the functions it imports are the
             replaced ones, and they stay in place: what is pickled is found by its name, and must
             be the same thing there.
+        step: steps that were made before watching begins, in a run that goes on.
     """
 
     def __init__(
-        self, writer: RecordWriter, pace: Pace | None = None, *, whole: bool = False
+        self, writer: Writer, pace: Pace | None = None, *, whole: bool = False, step: int = 0
     ) -> None:
         self.writer, self.whole = writer, whole
         self.pace = pace or Pace()
@@ -104,7 +113,7 @@ class Watcher:
         self.active = False
         self.busy = False
         self.level = CLOSE
-        self.step = 0  # steps finished
+        self.step = step  # steps finished
         self.spent = 0.0
         self._rest = 0  # coming steps of which nothing is read
         self._always = Patches()
@@ -130,6 +139,10 @@ class Watcher:
 
     # -- life
 
+    def catch_up(self) -> None:
+        """Write what was read and not written yet."""
+        self._look(self._conclude)
+
     def start(self) -> None:
         """Put the hooks in place and write the first event."""
         self._began = self._flushed = time.perf_counter()
@@ -137,6 +150,7 @@ class Watcher:
         self._write("watched", torch=torch.__version__, threads=torch.get_num_threads())
         _follow_forks(self)
         self._prepare_patches()
+        _WATCHERS.add(self)
         self.resume()
 
     def resume(self) -> None:

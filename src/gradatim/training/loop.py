@@ -7,8 +7,8 @@ is in the checkpoint, so a resumed run ends at the same bits as one that was nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ def train(
     resume: bool = False,
     talk: Talk = SILENCE,
     watch: Watch | None = None,
+    observe: Callable[[Callable[..., None], int], AbstractContextManager[None]] | None = None,
     seconds: float | None = None,
     unscale: tuple[float, float] = (0.0, 1.0),
     class_counts: Sequence[int] | None = None,
@@ -108,6 +109,8 @@ def train(
             is left alone: its weights are put into the model.
         talk: where progress goes.
         watch: an observer of the steps.
+        observe: makes a context in which the steps are made, from the function that writes an
+            event into the Record and the number of steps made before.
         seconds: how long this call may take, instead of the recipe's ``training.budget``.
         unscale: mean and standard deviation of the targets in their own unit, where the batches
             hold standardised targets (regression).
@@ -161,7 +164,8 @@ def train(
         if watch is not None:
             stack.callback(watch.end)
             watch.begin(model, run.learner.optimiser)
-        reason = descend(run, watch)
+        with observe(run.journal.write, run.state.step) if observe else nullcontext():
+            reason = descend(run, watch)
         run.finish(reason)
         return Trained(
             reason=reason,
