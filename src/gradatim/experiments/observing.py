@@ -10,7 +10,7 @@ from gradatim.errors import DiskError
 from gradatim.probes.pace import Pace
 from gradatim.probes.watcher import Watcher, watching
 
-ALLOWANCE = 0.1
+ALLOWANCE = 0.05
 """Seconds that looking may take before its share of the time counts: rungs of a ladder are short,
 and each of them is watched."""
 
