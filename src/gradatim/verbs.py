@@ -114,6 +114,8 @@ def evaluate(
     run: Place,
     source: Place | None = None,
     *,
+    stress: str | None = None,
+    against: Place | None = None,
     target: str | None = None,
     data_dir: Place | None = None,
     talk: Talk = SILENCE,
@@ -123,17 +125,36 @@ def evaluate(
     Args:
         run: the run folder.
         source: where it has a test part, that part is used; else all of it. None: the run's own.
+        stress: measures on corrupted images instead: ``all`` kinds, or names such as
+            ``noise,rotation``.
+        against: with ``stress``: another run, measured on the same samples.
         target: column with the truth, for a table; by default the run's.
         data_dir: where local copies of named sets are looked for first.
         talk: where progress goes; nowhere by default.
 
     Returns:
-        The fields of the Record's ``test`` event, with ``source`` and ``model``.
+        The fields of the Record's ``test`` event, with ``source`` and ``model``. With ``stress``:
+        ``clean``, ``kinds`` (per kind and strength the accuracy with its interval) and
+        ``pictures``; with ``against`` also its figures and the ``paired`` differences.
 
     Raises:
         NotARunError: no run is there.
         DataError: the source cannot be used, or has classes the model does not know.
+        UsageError: stress for a run that does not tell images apart, or of an unknown kind.
     """
+    if stress is not None:
+        from gradatim.experiments import stress as stressing
+
+        other = Path(against) if against is not None else None
+        return stressing.stress(
+            Path(run), _text(source), stress, other, target, _text(data_dir), talk
+        )
+    if against is not None:
+        raise UsageError(
+            "two runs are measured side by side under stress only",
+            given=against,
+            next_step="add --stress; `gradatim report RUN RUN` shows two reports",
+        )
     from gradatim.experiments.evaluation import evaluate_run
 
     return evaluate_run(Path(run), _text(source), target, _text(data_dir), talk)

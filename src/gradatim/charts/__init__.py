@@ -26,6 +26,7 @@ CHARTS = {
     "observed-rate": "gradatim.charts.observed_rate:chart",
     "predicted": "gradatim.charts.predicted:chart",
     "spread-by-depth": "gradatim.charts.spread_by_depth:chart",
+    "stress": "gradatim.charts.stress:chart",
     "through-time": "gradatim.charts.through_time:chart",
 }
 

@@ -30,9 +30,18 @@ def _is_list(word: str) -> bool:
     return word.partition(",")[0].partition("=")[0] in known or "=" in word
 
 
+def _is_kinds(word: str) -> bool:
+    return word.partition(",")[0] in KINDS
+
+
+KINDS = ("all", "illumination", "contrast", "rotation", "scale", "occlusion", "blur", "noise",
+         "jpeg", "background")  # fmt: skip
+"""Words that can follow ``--stress``; those of ``data.corruptions``, which loads NumPy."""
+
 ALONE: dict[str, tuple[str, Callable[[str], bool]]] = {
     "--json": ("-", _is_file),
     "--augment": ("fit", _is_list),
+    "--stress": ("all", _is_kinds),
 }
 """Options that may stand alone: what they mean then, and which words they take after them."""
 

@@ -27,7 +27,7 @@ def rotate(images: np.ndarray, degrees: np.ndarray, scale: np.ndarray | None = N
     angles = np.deg2rad(np.asarray(degrees, np.float64))
     down = (np.arange(rows) - (rows - 1) / 2)[:, None]
     right = (np.arange(columns) - (columns - 1) / 2)[None, :]
-    pixels = whole_pixels(images)
+    pixels = whole_pixels(np.ascontiguousarray(images))
     turned = np.empty((count, rows * columns, channels), np.float32)
     # One sample at a time stays in the processor's cache; each step treats a whole image.
     for sample in range(count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,46 @@ from gradatim.experiments import ending, fitting
 from gradatim.experiments import folder as folders
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model to be measured, with samples in its test part.
+
+    Attributes:
+        place: the run folder.
+        model: of the run.
+        recipe: the model was fitted with.
+        prepared: the run's own data, or another source as the model sees it.
+    """
+
+    place: Path
+    model: package.Model
+    recipe: Recipe
+    prepared: Prepared
+
+
 def evaluate_run(
     run: Path, source: str | None, target: str | None, data_dir: str | None, talk: Talk
 ) -> dict[str, Any]:
     """Return the fields of a ``test`` event for the run's own test part, or for another source."""
+    one = subject(run, source, target, data_dir, talk)
+    result = fitting.measure_on(one.prepared, one.recipe, one.model.module, "test")
+    return {
+        "run": str(one.place),
+        "model": one.model.name,
+        "source": source or one.recipe.data.source,
+        **ending.test_event(one.prepared, result),
+    }
+
+
+def subject(
+    run: Path, source: str | None, target: str | None, data_dir: str | None, talk: Talk
+) -> Subject:
+    """Return the model of a run with the samples it is measured on.
+
+    Raises:
+        NotARunError, PackageError: no run is there, or it has no model yet.
+        DataError: the source cannot be used, or there is no test part.
+    """
     place = folders.find(run)
     if not (place / folders.MODEL).exists():
         raise PackageError(
@@ -37,13 +74,7 @@ def evaluate_run(
             given=place,
             next_step=f"name a source to measure it on: gradatim evaluate {place} SOURCE",
         )
-    result = fitting.measure_on(prepared, recipe, model.module, "test")
-    return {
-        "run": str(place),
-        "model": model.name,
-        "source": source or recipe.data.source,
-        **ending.test_event(prepared, result),
-    }
+    return Subject(place, model, recipe, prepared)
 
 
 def recipe_of_model(place: Path) -> Recipe:
