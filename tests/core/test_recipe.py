@@ -1,4 +1,6 @@
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,9 @@ from gradatim.core.recipe import (
     keys,
     parse_settings,
 )
+from gradatim.data.sources import SOURCES
 from gradatim.errors import UnknownNameError, UsageError, ValueRefusedError
+from gradatim.models import MODELS
 
 
 def test_toml_both_ways():
@@ -134,3 +138,16 @@ def test_toml_is_plain():
     values = tomllib.loads(Recipe().with_values({"seed": 5}).to_toml())
     assert values["seed"] == 5
     assert values["version"] == 1
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_a_known_good_recipe_says_what_it_reached(file):
+    text = file.read_text(encoding="utf-8")
+    assert re.search(r"^# seed 0: [\w-]+, test accuracy 0\.\d{4} \(95 % interval", text, re.M)
+    recipe = Recipe.read(file)
+    assert recipe.data.source in SOURCES
+    assert recipe.model.name is None or recipe.model.name in MODELS
+    assert recipe.training.epochs or recipe.training.budget
