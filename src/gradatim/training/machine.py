@@ -46,7 +46,7 @@ class Choice(NamedTuple):
 # with AMX and on an AMD EPYC of Zen 5; "avx512-bf16" and "other" were played on the Xeon by telling
 # oneDNN, MKL and ATen to use no more than them. AMD's AVX-512 multiplies bf16 at twice the rate of
 # fp32, Intel's does not: there bf16 was slower than fp32 for every kind. bf16 is taken where it
-# gains 5 % over fp32 in its best layout, and trains as well (benchmarks/results/precision.md). Rows
+# gains 5 % over fp32 in its best layout; how it trains: benchmarks/results/precision.md. Rows
 # that are missing have not been measured.
 MEASURED = "measured 2026-11"
 TABLE: dict[tuple[Capability, ModelKind], Choice] = {
