@@ -38,9 +38,7 @@ def chart(record: Record) -> Chart:
     ]
     encoding = {
         "x": theme.quantity("x", "step", axis=EPOCHS),
-        "y": theme.quantity(
-            "y", "learning rate (per step)", scale={"zero": True}, axis={"tickCount": 4}
-        ),
+        "y": theme.quantity("y", "learning rate", scale={"zero": True}, axis={"tickCount": 4}),
         "color": theme.colour(
             "series", list(names.values()), theme.class_colours(len(names)), "stroke"
         ),
