@@ -1,5 +1,6 @@
 """The table of rules, their pages, and what single rules say of made-up Records."""
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -216,3 +217,50 @@ def test_two_players_are_never_judged_by_their_losses():
     facts = Facts(record(losses([0.7] * 100), *events))
     assert facts.several_players
     assert outcome(facts).bad is None
+
+
+def readings(count=8, **more):
+    return [backward(step, **more) for step in range(1, count + 1)]
+
+
+def epochs(*accuracies):
+    return [
+        {"event": "epoch", "validation": {"loss": 1.0 - 0.1 * i, "accuracy": value}}
+        for i, value in enumerate(accuracies)
+    ]
+
+
+SATURATED = {"kind": "tanh", "layer": "Net.a", "saturated": 0.9, "gate": False, "units": 8,
+             "samples": 600, "batches": 6}  # fmt: skip
+SAME = [{"event": "samples", "step": step, "fingerprints": [7] * 16, "again": 0}
+        for step in range(1, 9)]  # fmt: skip
+PASS = {"event": "forward", "step": 1, "model": "Net", "training": True, "gradient": True,
+        "samples": 16, "inputs": [], "calls": [], "modal": [], "file": "t.py", "line": 3}  # fmt: skip
+FALLING = [0.69 - 0.001 * i for i in range(200)]
+
+# Names without a program of their own among the cases, as their first diagnosis.
+MADE_UP = {
+    "degenerate-data": record(losses([0.7] * 100), PASS, *SAME, *readings()),
+    "initial-loss-off": record(losses([9.0] + [0.7] * 99), *readings()),
+    "not-converging": record(losses([0.7] * 300), *readings(), steps=300),
+    "oscillating-loss": record(losses(([0.7] * 10 + [1.4] * 5 + [0.7] * 5) * 5), *readings()),
+    "saturated-activation": record(losses([0.7] * 100), *readings(activations=[SATURATED])),
+    "underfitting": record(losses([0.5] * 200), *readings(loss={"value": 0.5}), steps=200),
+    "wrong-metric": Record(epochs(0.5, 0.5, 0.5, 0.5, 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", MADE_UP)
+def test_a_rule_without_a_program_fires_on_a_made_up_record(name):
+    verdict = diagnose(MADE_UP[name])
+    assert name in [item.name for item in verdict.findings]
+    healthy = record(losses(FALLING), *readings(), *epochs(0.5, 0.6, 0.7, 0.8, 0.9), steps=200)
+    assert name not in [item.name for item in diagnose(healthy).findings]
+
+
+def test_every_rule_has_a_patient():
+    path = Path(__file__).parents[1] / "faults" / "cases.py"
+    spec = importlib.util.spec_from_file_location("cases", path)
+    cases = sys.modules["cases"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(cases)
+    assert set(RULES) == {case.accept[0] for case in cases.CASES} | set(MADE_UP)

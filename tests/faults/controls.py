@@ -33,7 +33,7 @@ OTHERS = {
     "lenet_digits": ("torch.optim.Adam(model.parameters(), lr=3e-3)", "torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)"),
     "lenet_fashion": ("torch.optim.SGD(net.parameters(), lr=0.03, momentum=0.9)", "torch.optim.Adam(net.parameters(), lr=2e-3)"),
     "linear_diabetes": ("torch.optim.SGD(model.parameters(), lr=0.1)", "torch.optim.Adam(model.parameters(), lr=0.05)"),
-    "lstm_adding": ("torch.optim.Adam(net.parameters(), lr=0.01)", "torch.optim.AdamW(net.parameters(), lr=0.02)"),
+    "lstm_adding": ("torch.optim.Adam(net.parameters(), lr=0.01)", "torch.optim.AdamW(net.parameters(), lr=0.01)"),
     "lstm_digits": ("torch.optim.Adam(model.parameters(), lr=0.01)", "torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)"),
     "mlp_blobs": ("optim.SGD(model.parameters(), lr=0.1)", "optim.Adam(model.parameters(), lr=0.01)"),
     "mlp_cancer": ("torch.optim.Adam(model.parameters(), lr=5e-3)", "torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)"),

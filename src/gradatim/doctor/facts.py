@@ -140,8 +140,8 @@ class Facts:
     def criterion(self) -> str | None:
         """The loss trained on, when it is one."""
         names = Counter(item["name"] for item in self.criteria)
-        if not names or (self._mixed and any(item.get("by_hand") for item in self.criteria)):
-            return None  # a loss written by hand that is not the one it looks like
+        if not names or (self._mixed and not self._explained):
+            return None  # only a part of what is minimised: it tells nothing of the rest
         name, count = names.most_common(1)[0]
         return name if count >= 0.8 * sum(names.values()) else None
 
@@ -199,6 +199,11 @@ class Facts:
         seen = [c for c in self.criteria if c.get("constant") is not None and c.get("target")]
         if not seen:
             return None
+        quarter = max(1, len(seen) // 4)
+        early = median(number(c["constant"]) for c in seen[:quarter])
+        late = median(number(c["constant"]) for c in seen[-quarter:])
+        if len(seen) >= 8 and not early / 3 <= late <= early * 3:
+            return None  # targets that move: the answer to be beaten moves with them
         counts = [int(c["target"]["shape"][0]) for c in seen]
         count = median(counts)
         if count >= 8:
@@ -243,6 +248,22 @@ class Facts:
             return False
         low, high = ratios[len(ratios) // 8], ratios[-1 - len(ratios) // 8]
         return low <= 0 or high > 1.25 * low
+
+    @cached_property
+    def _explained(self) -> bool:
+        """Whether the criteria of a step make up most of what is handed to ``backward``.
+
+        True with a penalty added; not for a critic beside a policy, or a fit beside a divergence.
+        """
+        if any(item.get("by_hand") for item in self.criteria):
+            return False  # not the loss it looks like
+        total = {row[0]: row[2] for row in self.rows}
+        parts: dict[int, float] = {}
+        for item in self.criteria:
+            if item.get("value") is not None:
+                parts[item["step"]] = parts.get(item["step"], 0.0) + number(item["value"])
+        shares = [part / total[step] for step, part in parts.items() if total.get(step)]
+        return bool(shares) and 0.8 <= median(shares) <= 1.25
 
     @cached_property
     def _own(self) -> list[tuple[int, float]]:

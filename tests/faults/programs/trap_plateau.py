@@ -21,7 +21,7 @@ class Net(nn.Module):
 
 net = Net()
 optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-for epoch in range(20):
+for epoch in range(32):
     for pick in torch.randperm(1000).split(40):
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(net(x[pick]), y[pick])

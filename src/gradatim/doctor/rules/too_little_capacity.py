@@ -17,9 +17,10 @@ Cure: wider or deeper.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from gradatim.core.finding import Where
-from gradatim.doctor.facts import Facts
+from gradatim.doctor.facts import Event, Facts
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, found, number
 from gradatim.doctor.rules.learning_rate_too_low import moves
@@ -36,6 +37,13 @@ def _flat(facts: Facts) -> bool:
     return before - last < 0.1 * before
 
 
+def _passes_all(layer: Event, following: Event) -> bool:
+    """Say whether the next layer is given just what a layer puts out: no gate, no head."""
+    if "Embedding" in layer["operation"] or not following.get("input_shape"):
+        return False
+    return bool(math.prod(layer["shape"][1:]) == math.prod(following["input_shape"][1:]))
+
+
 def judge(facts: Facts) -> Answer:
     """Look at the narrowest layer, or at the trial on one batch."""
     badly = outcome(facts)
@@ -44,7 +52,9 @@ def judge(facts: Facts) -> Answer:
     classes = next((c["classes"] for c in facts.criteria if c.get("classes")), None)
     layers = facts.backwards[-1].get("layers", [])
     hidden: list[tuple[int, list[str]]] = [
-        (math.prod(x["shape"][1:]), x["parameters"]) for x in layers[:-1] if len(x["shape"]) >= 2
+        (math.prod(layer["shape"][1:]), layer["parameters"])
+        for layer, following in pairwise(layers)
+        if len(layer["shape"]) >= 2 and _passes_all(layer, following)
     ]
     narrow = min(hidden, default=None)
     sure = narrow is not None and narrow[0] <= min(4, (classes or 0) / 4)

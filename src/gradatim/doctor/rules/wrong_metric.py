@@ -42,4 +42,4 @@ def judge(facts: Facts) -> Answer:
     return []
 
 
-RULE = Rule("wrong-metric", judge, needs=("epoch",))
+RULE = Rule("wrong-metric", judge, needs=("epoch",), least_steps=0)

@@ -1,0 +1,196 @@
+"""Other ways to write a training script: faults are named and healthy runs left alone."""
+
+import runpy
+import sys
+
+import pytest
+
+from gradatim.core.record import Record, RecordWriter
+from gradatim.doctor import diagnose
+
+BEGIN = "import torch\nfrom torch import nn\nF = nn.functional\ntorch.manual_seed(0)\n"
+
+# A hinge loss by hand, weights without module and without optimiser.
+BARE = """
+x = torch.randn(400, 6)
+y = torch.sign(x[:, 0] + 0.5 * x[:, 1])
+w, b = torch.zeros(6, requires_grad=True), torch.zeros(1, requires_grad=True)
+for step in range(200):
+    i = torch.randint(0, 400, (40,))
+    loss = torch.clamp(1 - y[i] * (x[i] @ w + b), min=0).mean()
+    loss.backward()
+    with torch.no_grad():
+        for p in (w, b):
+            p -= 0.1 * p.grad
+            p.grad.zero_()
+"""
+
+# Products of matrices on a graph, all nodes in every step.
+GRAPH = """
+n = 120
+y = torch.arange(n) % 3
+a = (torch.rand(n, n) < torch.where(y[:, None] == y[None], 0.2, 0.01)).float()
+a = ((a + a.t() + torch.eye(n)) > 0).float()
+a = a / a.sum(1, keepdim=True)
+x = torch.randn(n, 12) + 0.4 * F.one_hot(y, 12)
+w1, w2 = nn.Parameter(torch.empty(12, 16)), nn.Parameter(torch.empty(16, 3))
+nn.init.xavier_uniform_(w1)
+nn.init.xavier_uniform_(w2)
+optimizer = torch.optim.Adam([w1, w2], lr=0.01)
+train = torch.rand(n) < 0.5
+for epoch in range(120):
+    scores = a @ (torch.relu(a @ x @ w1) @ w2)
+    loss = F.cross_entropy(scores[train], y[train])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+# Several labels a sample, evaluated by accuracy only.
+TAGS = """
+x = torch.randn(600, 10)
+y = (x[:, :4] + 0.3 * torch.randn(600, 4) > 0.3).float()
+model = nn.Sequential(nn.Linear(10, 32), nn.GELU(), nn.Linear(32, 4))
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.RMSprop(model.parameters(), lr=3e-3)
+for epoch in range(10):
+    for i in torch.randperm(500).split(25):
+        loss = criterion(model(x[i]), y[i])
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+# A squared error written by hand, no module around it.
+SQUARES = """
+x = torch.randn(500, 5)
+y = x[:, 0] - x[:, 1].tanh()
+model = nn.Sequential(nn.Linear(5, 24), nn.ReLU(), nn.Linear(24, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for epoch in range(12):
+    for i in torch.randperm(500).split(25):
+        out = model(x[i]).squeeze(-1)
+        loss = ((out - y[i]) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+# Two branches, one of them an embedding, and a loss of mixed kind.
+BRANCHES = """
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.numbers = nn.Sequential(nn.Linear(6, 16), nn.ReLU())
+        self.kinds = nn.Embedding(5, 8)
+        self.joint = nn.Sequential(nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 1))
+
+    def forward(self, a, c):
+        a = self.numbers(a)
+        return self.joint(torch.cat([a, self.kinds(c)], 1)).squeeze(1)
+
+x, kind = torch.randn(600, 6), torch.randint(0, 5, (600,))
+y = x[:, 0] * 2 + kind.float() - 2
+model = Two()
+optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+for epoch in range(10):
+    for i in torch.randperm(600).split(30):
+        loss = F.smooth_l1_loss(model(x[i], kind[i]), y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+# An agent that acts without gradients on the very states it learns from.
+AGENT = """
+value = nn.Sequential(nn.Linear(4, 24), nn.ReLU(), nn.Linear(24, 2))
+target = nn.Sequential(nn.Linear(4, 24), nn.ReLU(), nn.Linear(24, 2))
+optimizer = torch.optim.Adam(value.parameters(), 1e-3)
+state, seen = torch.zeros(4), []
+for step in range(200):
+    with torch.no_grad():
+        action = int(value(state).argmax())
+    after = torch.tanh(0.9 * state + 0.3 * torch.randn(4))
+    seen.append((state, action, -after.abs().sum(), after))
+    state = after
+    s, a, r, t = zip(*seen[-32:])
+    with torch.no_grad():
+        goal = torch.stack(r) + 0.9 * target(torch.stack(t)).max(1).values
+    got = value(torch.stack(s)).gather(1, torch.tensor(a)[:, None]).squeeze(1)
+    loss = F.smooth_l1_loss(got, goal)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+# A loss that is negative when all is well.
+NEGATIVE = """
+x = torch.randn(600, 4)
+y = torch.poisson((1.5 + 0.5 * x[:, 0]).exp())
+model = nn.Sequential(nn.Linear(4, 16), nn.Softplus(), nn.Linear(16, 1))
+criterion = nn.PoissonNLLLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+for epoch in range(12):
+    for i in torch.randperm(500).split(25):
+        loss = criterion(model(x[i]).squeeze(1), y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        criterion(model(x[500:]).squeeze(1), y[500:])
+"""
+
+HEALTHY = {"bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
+           "agent": AGENT, "negative": NEGATIVE}  # fmt: skip
+
+SICK = [
+    ("missing-zero-grad", BARE, "p.grad.zero_()", "pass"),
+    ("symmetric-init", GRAPH, "nn.init.xavier_uniform_(w1)\nnn.init.xavier_uniform_(w2)",
+     "nn.init.constant_(w1, 0.1)\nnn.init.constant_(w2, 0.1)"),
+    ("softmax-over-batch", GRAPH, "F.cross_entropy(scores", "F.cross_entropy(scores.softmax(0)"),
+    ("flipped-loss-sign", GRAPH, "loss = F", "loss = -F"),
+    ("double-sigmoid", TAGS, "criterion(model(x[i])", "criterion(model(x[i]).sigmoid()"),
+    ("learning-rate-too-low", TAGS, "lr=3e-3", "lr=1e-7"),
+    ("broadcast-loss", SQUARES, "model(x[i]).squeeze(-1)", "model(x[i])"),
+    ("output-range", SQUARES, "nn.Linear(24, 1))", "nn.Linear(24, 1), nn.ReLU())"),
+    ("cut-graph", BRANCHES, "        a = self.numbers(a)",
+     "        with torch.no_grad():\n            a = self.numbers(a)"),
+    ("unused-parameters", BRANCHES, "self.kinds(c)]", "torch.zeros(len(c), 8)]"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def verdict_of(tmp_path, monkeypatch):
+    from gradatim.probes.watcher import Watcher
+
+    def run(source):
+        script, path = tmp_path / "train.py", tmp_path / "record.jsonl"
+        script.write_text(BEGIN + source)
+        monkeypatch.setattr(sys, "argv", [str(script)])
+        watcher = Watcher(RecordWriter(path))
+        watcher.start()
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        finally:
+            watcher.stop(exit=0)
+        return diagnose(Record.read(path))
+
+    return run
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_said_of_healthy_runs_in_other_styles(name, verdict_of):
+    verdict = verdict_of(HEALTHY[name])
+    assert verdict.verdict == "healthy", [item.name for item in verdict.findings]
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize(("fault", "twin", "old", "new"), SICK, ids=[row[0] for row in SICK])
+def test_faults_are_named_in_other_styles(fault, twin, old, new, verdict_of):
+    assert twin.count(old) == 1
+    verdict = verdict_of(twin.replace(old, new))
+    found = {item.name: item.level for item in verdict.findings}
+    assert fault in found, found
+    if fault != "unused-parameters":  # a note where the run does well without
+        assert verdict.primary is not None
+        assert verdict.primary.name == fault
