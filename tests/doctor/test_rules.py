@@ -164,7 +164,7 @@ def test_entropy_of_equal_counts_is_the_logarithm():
     ],
 )
 def test_a_run_does_badly_when_it_does_not_beat_the_baseline(values, bad):
-    events = [backward(step) for step in range(1, 9)]
+    events = [backward(step, loss={"value": values[step - 1]}) for step in range(1, 9)]
     assert outcome(Facts(record(losses(values), *events, steps=len(values)))).bad is bad
 
 

@@ -133,8 +133,10 @@ def explains(cause: str, symptom: str) -> bool:
         return False
     if symptom in EXPLAINS.get(cause, ()):
         return True
-    if symptom == "labels-misaligned" and cause in ("vanishing-gradient", "saturated-activation"):
-        return True  # what learns nothing learns no less from shuffled labels
+    if {cause, symptom} & {"vanishing-gradient", "saturated-activation"} and (
+        "labels-misaligned" in (cause, symptom)
+    ):
+        return symptom == "labels-misaligned"  # what learns nothing loses nothing by shuffling
     if symptom == "labels-misaligned":  # nothing else is wrong, and yet nothing is learned
         return ORDER.index(cause) < ORDER.index(symptom)
     if cause == "learning-rate-too-high" and symptom == "initial-loss-off":

@@ -245,7 +245,7 @@ def _classes_by_hand(logs: Node, picked: Node | None) -> Numbers:
         numbers["classes"] = classes
         numbers["samples"] = int(labels.numel())
         numbers["labels"] = counts(labels, classes)
-    if plain(result) and result.dim() == 2 and len(result) == len(labels) and classes:
+    if plain(result) and classes and result.shape == (len(labels), classes):
         numbers["value"] = -float(result.detach().gather(1, labels.unsqueeze(1)).mean())
         right = result.argmax(1) == labels
         numbers["right"] = counts(labels[right], classes) or [0] * classes
@@ -268,10 +268,8 @@ def _two_classes_by_hand(node: Node) -> Numbers | None:
     if not bool(((target == 0) | (target == 1)).all()):
         return None
     reading = outcome("binary_cross_entropy", p, target)
-    value = torch.nn.functional.binary_cross_entropy(
-        p.detach().float().clamp(0, 1), target.detach().float()
-    )
-    reading["value"] = float(value)
+    y, p = target.detach().float(), p.detach().float()
+    reading["value"] = -float((torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean())
     return {"name": "binary_cross_entropy", "by_hand": True, "target": summary(target), **reading}
 
 
