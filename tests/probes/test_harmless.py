@@ -229,6 +229,10 @@ print([p.sum().item() for p in net.parameters()])
     assert record.last("unwatched")["lost"] == []
 
 
+def test_an_uncaught_error_is_shown_as_python_shows_it(tmp_path):
+    run_both(tmp_path, SMALL + "train(3)\ndef f():\n    return {}[3]\nf()\n", code=1)
+
+
 def test_a_hook_for_uncaught_errors_is_the_scripts_own(tmp_path):
     run_both(
         tmp_path,

@@ -131,6 +131,23 @@ def test_losses_written_by_hand_are_read(form):
         assert sum(reading["right"]) == int((log.argmax(1) == y).sum())
 
 
+def test_actions_weighed_by_returns_are_no_labels():
+    net, x = nn.Linear(4, 3), torch.randn(6, 4)
+    actions, returns = torch.randint(0, 3, (6,)), torch.randn(6)
+
+    def reading(loss):
+        graph = walk(loss)
+        return hand_written(graph, tail(graph))
+
+    chosen = net(x).log_softmax(1).gather(1, actions[:, None]).squeeze(1)
+    assert reading(-(chosen * returns).mean()) is None
+    assert reading(-(torch.exp(chosen - chosen.detach()) * returns).mean()) is None
+    steps = [net(x[i : i + 1]).log_softmax(1).gather(1, actions[i : i + 1, None]) for i in range(3)]
+    assert reading(torch.cat([-s * r for s, r in zip(steps, returns, strict=False)]).sum()) is None
+    assert reading(-(chosen * 0.5).mean())["name"] == "cross_entropy"
+    assert reading(-(chosen * (returns > 0)).sum() / 3)["name"] == "cross_entropy"
+
+
 def test_probabilities_know_rows_columns_and_logs():
     x = torch.randn(6, 3)
     assert probabilities(x.softmax(1))["rows_sum_to_one"]

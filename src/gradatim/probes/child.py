@@ -166,7 +166,8 @@ def run(
     except BaseException as error:
         trace = _own_frames(error.__traceback__, script, module)
         ours = None if isinstance(error, SyntaxError) else error.__traceback__
-        sys.excepthook(type(error), error, trace or ours)
+        error.__traceback__ = trace or ours  # what is shown is the error's own
+        sys.excepthook(type(error), error, error.__traceback__)
         file, line = _place(error, trace)
         watched.end(
             exit=1, error=type(error).__name__, message=str(error)[:2000], file=file, line=line

@@ -213,7 +213,7 @@ def hand_written(graph: Graph, nodes: list[Node], output: Tensor | None = None) 
         if log is not None and any(n.name == "SoftmaxBackward0" for n in chain(log)):
             logs = log
     if logs is not None:
-        return _classes_by_hand(logs, picked)
+        return None if picked is not None and _weighed(picked) else _classes_by_hand(logs, picked)
     two = next((reading for n in nodes if (reading := _two_classes_by_hand(n))), None)
     if two is not None:
         return two
@@ -229,6 +229,27 @@ def hand_written(graph: Graph, nodes: list[Node], output: Tensor | None = None) 
     if any(n.name == "AbsBackward0" and _below_is_difference(n) for n in nodes):
         return {"name": "l1_loss", "by_hand": True}
     return None
+
+
+def _weighed(picked: Node) -> bool:
+    """Say whether picked log-probabilities are weighed one by one: actions, not labels.
+
+    Policy gradients multiply them by returns, or collect them from the steps of an episode; zeros
+    and ones are a mask, and one number for the whole batch is a scale.
+    """
+    node = picked
+    for _ in range(12):
+        if len(node.outputs) != 1:
+            break
+        node = node.outputs[0]
+        if node.name in ("CatBackward0", "StackBackward0", "ExpBackward0"):
+            return True
+        if node.name == "MulBackward0":
+            kept = [item for item in (node.saved("self"), node.saved("other")) if plain(item)]
+            single = picked.shape is not None and math.prod(picked.shape) == 1
+            if single or any(not bool(((w == 0) | (w == w.max())).all()) for w in kept):
+                return True
+    return False
 
 
 def _classes_by_hand(logs: Node, picked: Node | None) -> Numbers:
