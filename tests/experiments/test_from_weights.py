@@ -140,6 +140,21 @@ def test_rows_of_shared_classes_are_copied_by_name(recipe, old):
     assert torch.equal(model.classifier.output.weight[nine], fresh.classifier.output.weight[nine])
 
 
+def test_what_the_weights_bought_is_told_beside_scratch(place, old, source):
+    values = {"start.scratch": True}
+    run = gradatim.fit(source, weights=old, epochs=2, settings=values, out=place / "scratch")
+    rungs = {rung["model"]: rung for rung in gradatim.Record.read(run.folder).of("rung")}
+    assert list(rungs) == ["majority", "from scratch", "features", "fine-tuned"]
+    assert "weights_bought" not in rungs["from scratch"]
+    gain = rungs["fine-tuned"]["weights_bought"]
+    values = [rungs[name]["validation"]["value"] for name in ("fine-tuned", "from scratch")]
+    assert gain["difference"] == pytest.approx(values[0] - values[1])
+    assert gain["low"] < gain["difference"] < gain["high"]
+    assert "rows of the old output layer copied by name: " in rungs["fine-tuned"]["note"]
+    html = (run.folder / "report.html").read_text()
+    assert "What the weights bought, beside the same network from scratch" in html
+
+
 def test_rows_can_be_left_and_synonyms_given(recipe, tmp_path):
     prepared, resolved, model = begun(recipe, **{"start.rows": "none"})
     assert not starting.begin(model, prepared.spec, resolved, SILENCE).rows

@@ -47,7 +47,7 @@ TRAINING |= {
     "gru": {**RECURRENT, "learning_rate": 3e-3},
     "lstm": {**RECURRENT, "learning_rate": 3e-3},
 }
-# Where a network starts from weights; docs/why/fine-tuning.md has the measurements.
+# Where a network starts from weights; docs/why/fine-tuning.md says where each comes from.
 TUNING = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1,
           "label_smoothing": 0.1, "epochs": 12}  # fmt: skip
 START: dict[str, Any] = {"rows": "names", "frozen": "0", "lower_rate": 0.1, "pull": 0.0}
@@ -140,7 +140,7 @@ def settle_tuning(recipe: Recipe, spec: Spec) -> Recipe:
     if spec.task == "regression":
         chosen["label_smoothing"] = 0.0
     settings = {f"training.{key}": value for key, value in chosen.items()}
-    return recipe.filled(settings, "default of fine-tuning, measured")
+    return recipe.filled(settings, "usual for fine-tuning, not compared here")
 
 
 def settle_start(recipe: Recipe, spec: Spec, exact: bool) -> Recipe:
@@ -155,7 +155,7 @@ def settle_start(recipe: Recipe, spec: Spec, exact: bool) -> Recipe:
     reason = "a mirrored photo shows the same class" if flip else "the data may have a direction"
     recipe = recipe.filled({"start.views": 2 if flip else 1}, reason)
     values = {f"start.{key}": value for key, value in START.items()}
-    recipe = recipe.filled(values, "default of fine-tuning, measured")
+    recipe = recipe.filled(values, "usual for fine-tuning, not compared here")
     head = "features" if exact else "rows"
     reason = "the layer fitted on the features is where training the head first would end"
     recipe = recipe.filled({"start.head": head}, reason if exact else "it ends in no dense layer")

@@ -187,8 +187,11 @@ def _from_weights(
     if recipe.start.method == "fine-tuning":
         left = None if seconds is None else max(seconds - (time.monotonic() - began), 0.1 * seconds)
         fitted = _descend(prepared, recipe, model, place, talk, left, told)
-        return replace(fitted, label=label, seconds=max(fitted.seconds, time.monotonic() - began))
+        spent = max(fitted.seconds, time.monotonic() - began)
+        note = _said_of_rows(start.facts)
+        return replace(fitted, label=label, seconds=spent, note=note)
     spent = time.monotonic() - began
+    said = (_said_of_features(prepared, facts), _said_of_rows(start.facts))
     _record_solved(prepared, recipe, model, place, spent, facts, told)
     return Fitted(
         name=str(recipe.model.name),
@@ -198,9 +201,15 @@ def _from_weights(
         seconds=spent,
         parameters=sum(p.numel() for p in model.parameters()),
         measured=measure_on(prepared, recipe, model, "validation"),
-        note=_said_of_features(prepared, facts),
+        note="; ".join(filter(None, said)),
         label=label,
     )
+
+
+def _said_of_rows(facts: Mapping[str, Any]) -> str:
+    """Return in words which rows of the old output layer were copied."""
+    pairs = [f"{new} = {old}" if new != old else new for new, old in facts["rows"].items()]
+    return f"rows of the old output layer copied by name: {', '.join(pairs)}" if pairs else ""
 
 
 def _said_of_features(prepared: Prepared, facts: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
             before = rungs[-1].fitted if rungs else None
             gain = bought(before.measured, fitted.measured) if before else None
             rungs.append(Rung(number, fitted, folder, gain, before.label if before else ""))
-            record.write("rung", **_event(rungs[-1], place))
+            record.write("rung", **_event(rungs[-1], place), **_beside_scratch(rungs))
             record.flush(durable=True)
             talk.board(_board(rungs))
             if fitted.reason == "interrupted":
@@ -205,6 +205,17 @@ def _event(rung: Rung, place: Path) -> dict[str, Any]:
         },
         "note": fitted.note,
     }
+
+
+def _beside_scratch(rungs: Sequence[Rung]) -> dict[str, Any]:
+    """Return what the weights bought: the last rung against the same network from scratch."""
+    scratch = [rung for rung in rungs if rung.fitted.label == starting.LABELS["scratch"]]
+    last = rungs[-1]
+    if not scratch or last is scratch[0] or scratch[0].fitted.name != last.fitted.name:
+        return {}
+    gain = bought(scratch[0].measured, last.measured)
+    told = {"difference": gain.value, "low": gain.low, "high": gain.high}
+    return {"weights_bought": {"against": scratch[0].fitted.label, **told}}
 
 
 def _board(rungs: Sequence[Rung]) -> Table:

@@ -138,7 +138,7 @@ def begin(model: nn.Module, spec: Spec, recipe: Recipe, talk: Talk) -> Start:
     old = _old_classes(recipe, found, outputs)
     synonyms = read_names(recipe.start.synonyms) if recipe.start.synonyms else []
     shared = match(spec.classes, old, synonyms)
-    wanted = recipe.start.rows or "names"
+    wanted = "none" if recipe.start.head == "fresh" else recipe.start.rows or "names"
     rows = dict(shared.pairs) if wanted == "names" else {}
     if recipe.start.rows == "names" and not rows:
         raise ValueRefusedError(

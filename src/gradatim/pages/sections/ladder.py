@@ -23,6 +23,7 @@ def blocks(run: RunFolder) -> Iterator[Block]:
         "interval."
     )
     yield table(run.rungs, winner=(run.record.last("winner") or {}).get("rung"), noun=run.noun(1))
+    yield from _weights(run)
     yield from _not_climbed(run)
     yield ladder_chart.chart(run.record)
     if any(rung.get("bought") for rung in run.rungs):
@@ -60,14 +61,28 @@ def _row(rung: Event, name: str) -> list[Cell]:
     ]
 
 
-def _bought(rung: Event, name: str) -> str:
-    bought = rung.get("bought")
+def _weights(run: RunFolder) -> Iterator[Block]:
+    """Say what the weights bought that a network started from."""
+    told = [rung for rung in run.rungs if rung.get("weights_bought")]
+    if told:
+        name = str(told[0]["metric"])
+        unit = " points" if figures.is_share(name) else ""
+        parts = [f"{r['model']} {_bought(r, name, 'weights_bought')}{unit}" for r in told]
+        yield Text(
+            "What the weights bought, beside the same network from scratch on the same samples: "
+            + "; ".join(parts)
+            + "."
+        )
+
+
+def _bought(rung: Event, name: str, key: str = "bought") -> str:
+    bought = rung.get(key)
     if not bought:
         return figures.NONE
     factor, digits = (100.0, 1) if figures.is_share(name) else (1.0, 3)
     middle, low, high = (
-        figures.minus(factor * float(bought[key]), digits, sign=True)
-        for key in ("difference", "low", "high")
+        figures.minus(factor * float(bought[part]), digits, sign=True)
+        for part in ("difference", "low", "high")
     )
     return f"{middle} ({low} to {high})"
 

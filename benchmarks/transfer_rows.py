@@ -1,0 +1,113 @@
+"""Rows of shared classes: a net of five CIFAR-10 classes is used again for all ten.
+
+    OMP_NUM_THREADS=1 python benchmarks/transfer_rows.py cifar10/ --out results.json
+
+A small ResNet-20 learns five classes. Then it is fine-tuned on a few photos of each of the ten,
+once with the rows of the five classes copied by name, once with a fresh output layer: same photos,
+same order, five draws of both. The gain is the paired difference of the test accuracies.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gradatim.core.recipe import Recipe
+from gradatim.core.talk import SILENCE
+from gradatim.data import prepare
+from gradatim.experiments import fitting, starting
+from gradatim.package import save
+from gradatim.stats import mean_interval
+
+OLD = ("airplane", "automobile", "bird", "cat", "deer")
+WAYS = {"rows by name": "names", "fresh output layer": "none"}
+
+
+def photos(folder, part, classes, first, each):
+    """Return so many photos of each class, ``N x 32 x 32 x 3``, and their names."""
+    x, y = [], []
+    for name in classes:
+        for path in sorted((folder / part / name).iterdir())[first : first + each]:
+            x.append(np.asarray(Image.open(path).convert("RGB")))
+            y.append(name)
+    return np.stack(x), np.array(y)
+
+
+def write(path, folder, classes, first, each, tested):
+    """Write a data set: photos of the training part, a validation part and a test part."""
+    parts = {
+        "train": photos(folder, "train", classes, first, each),
+        "val": photos(folder, "test", classes, 0, 20),
+        "test": photos(folder, "test", classes, 20, tested),
+    }
+    arrays = {f"x_{part}": x for part, (x, _) in parts.items()}
+    np.savez(path, **arrays, **{f"y_{part}": y for part, (_, y) in parts.items()})
+
+
+def fitted(recipe, place):
+    """Fit a recipe; return the model, the data and the test accuracy."""
+    if recipe.start.weights is not None:
+        recipe = starting.settle(recipe, SILENCE)
+    prepared, recipe = prepare(recipe)
+    found = fitting.fit_model(prepared, recipe, place, SILENCE, seconds=None)
+    test = fitting.measure_on(prepared, found.recipe, found.model, "test")
+    return found, prepared, test
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--old", type=int, default=1500, help="photos of each old class")
+    parser.add_argument("--old-epochs", type=int, default=6)
+    parser.add_argument("--each", type=int, default=50, help="photos of each of the ten classes")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tested", type=int, default=150)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    classes = sorted(path.name for path in (given.folder / "train").iterdir())
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        began = time.process_time()
+        write(work / "old.npz", given.folder, OLD, 0, given.old, given.tested)
+        keys = {"model.name": "resnet20", "model.width": given.width}
+        keys |= {"training.epochs": given.old_epochs, "data.source": str(work / "old.npz")}
+        found, prepared, test = fitted(Recipe().with_values(keys), work / "old")
+        save(work / "package", found.model, found.name, found.model.options, prepared.spec,
+             prepared.preprocessing)  # fmt: skip
+        print(f"five classes: {test.value.text()}, {time.process_time() - began:.0f} s", flush=True)
+        results = {way: [] for way in WAYS}
+        for seed in range(given.seeds):
+            source = work / f"new{seed}.npz"
+            write(source, given.folder, classes, given.old + seed * given.each, given.each,
+                  given.tested)  # fmt: skip
+            for way, rows in WAYS.items():
+                recipe = Recipe().with_values({
+                    "seed": seed,
+                    "data.source": str(source),
+                    "start.weights": str(work / "package"),
+                    "start.method": "fine-tuning",
+                    "start.head": "rows" if rows == "names" else "fresh",
+                    "start.rows": rows,
+                    "training.epochs": given.epochs,
+                })  # fmt: skip
+                _, _, test = fitted(recipe, work / f"{seed}-{rows}")
+                results[way].append(float(test.correct.mean()))
+                print(seed, way, f"{results[way][-1]:.3f}", flush=True)
+    gains = np.subtract(*results.values())
+    gain = mean_interval(gains)
+    print(f"gain: {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}), {len(gains)} draws")
+    if given.out is not None:
+        kept = {"results": results, "gain": [gain.value, gain.low, gain.high]}
+        kept["settings"] = {key: str(value) for key, value in vars(given).items()}
+        given.out.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
