@@ -5,6 +5,9 @@
     python benchmarks/doctor/run.py --manifest        do the faults show? twin beside patient
     python benchmarks/doctor/run.py --harm            is the output the same to the byte?
 
+``--second`` takes the programs in ``second/`` instead: written by another hand, from the names of
+the faults; ``table.json`` says which of them were held back from those who work on the rules.
+
 One line a run goes to the output file (JSON), so that a long benchmark can be taken up again: runs
 that are in the file already are left out. One program runs at a time.
 """
@@ -42,6 +45,28 @@ from harness import (  # noqa: E402
 from gradatim.doctor import Verdict  # noqa: E402
 
 Row = dict[str, Any]
+SECOND = Path(__file__).parent / "second"
+
+
+def second() -> tuple[list[Case], list[Control], dict[str, str]]:
+    """Return the faulty and healthy programs of the second suite, and the part of each id."""
+    table = json.loads((SECOND / "table.json").read_text(encoding="utf-8"))
+    folder = SECOND / "programs"
+    faulty = [
+        Case(
+            id=item["id"],
+            twin=item["twin"],
+            patch=tuple((old, new) for old, new in item["patch"]),
+            accept=tuple(item["accept"]),
+            where=item["where"][0] if item["where"] else "",
+            also=tuple(item["where"][1:]),
+            tier=item["tier"],
+            programs=folder,
+        )
+        for item in table["faulty"]
+    ]
+    healthy = [Control(item["id"], item["id"], programs=folder) for item in table["healthy"]]
+    return faulty, healthy, {i["id"]: i["part"] for part in table.values() for i in part}
 
 
 def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -110,7 +135,7 @@ def row(
     }
     if isinstance(item, Case):
         row["accept"], row["tier"] = list(item.accept), item.tier
-        row["localised"] = localised(verdict, item.where, script)
+        row["localised"] = localised(verdict, item.where, script, *item.also)
     return row
 
 
@@ -124,13 +149,12 @@ def proportion(name: str, flags: list[bool]) -> None:
     print(f"  {name}: {sum(flags)}/{len(flags)} ({100 * low:.1f} to {100 * high:.1f} %)")
 
 
-def report(rows: list[Row]) -> None:
-    """Print the figures of each mode, for all programs and for the two halves."""
-    items = {item.id: item for item in [*CASES, *CONTROLS]}
+def report(rows: list[Row], parts: dict[str, str]) -> None:
+    """Print the figures of each mode, for all programs and for the two parts."""
     for probe in (False, True):
         of_mode = [row for row in rows if row["probe"] == probe]
-        for part in ("all", "development", "confirmation"):
-            chosen = [row for row in of_mode if part in ("all", half(items[row["id"]]))]
+        for part in ("all", *sorted(set(parts.values()), reverse=True)):
+            chosen = [row for row in of_mode if part in ("all", parts[row["id"]])]
             if chosen:
                 print(f"{'probe' if probe else 'passive'}, {part}:")
                 figures(chosen)
@@ -162,7 +186,7 @@ def manifest(case: Case, seeds: int) -> str:
     """Compare a patient with its twin on the case's own outcome, seed by seed."""
     with tempfile.TemporaryDirectory() as folder:
         sick = write(case.source(), Path(folder), "sick.py")
-        well = write(patched(case.twin, ()), Path(folder), "well.py")
+        well = write(patched(case.twin, (), case.programs), Path(folder), "well.py")
         worse, pairs = 0, []
         for seed in range(seeds):
             a = figure(plain(sick, seed), case.outcome)
@@ -203,14 +227,23 @@ def main() -> None:
     parser.add_argument("--report", type=Path)
     parser.add_argument("--manifest", action="store_true")
     parser.add_argument("--harm", action="store_true")
+    parser.add_argument("--second", action="store_true", help="the programs in second/")
     given = parser.parse_args()
+    if given.second and given.manifest:
+        parser.error(
+            "--manifest reads figures that the programs of the second suite name otherwise"
+        )
+    cases, controls = CASES, CONTROLS
+    parts = {item.id: half(item) for item in [*CASES, *CONTROLS]}
+    if given.second:
+        cases, controls, parts = second()
     read = given.report or given.out
     rows = [json.loads(line) for line in read.open()] if read and read.exists() else []
     if given.report:
-        report(rows)
+        report(rows, parts)
         return
     chosen = set(filter(None, given.only.split(",")))
-    items = [i for i in [*CASES, *CONTROLS] if not chosen or i.id in chosen or i.id[0] in chosen]
+    items = [i for i in [*cases, *controls] if not chosen or i.id in chosen or i.id[0] in chosen]
     if given.manifest:
         each([i for i in items if isinstance(i, Case)], lambda case: manifest(case, given.seeds))
         return
@@ -230,7 +263,7 @@ def main() -> None:
                 if given.out:
                     with open(given.out, "a") as file:
                         file.write(json.dumps(found) + "\n")
-    report(rows)
+    report(rows, parts)
 
 
 def tell(row: Row) -> None:

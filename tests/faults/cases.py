@@ -25,15 +25,17 @@ class Case:
     where: str = ""
     outcome: str = "accuracy"
     tier: str = "main"  # or "latent": the fault is there but hardly shows in the outcome
+    also: tuple[str, ...] = ()  # other words for the place, of which one is enough
+    programs: Path = PROGRAMS
 
     def source(self) -> str:
         """Return the program with its fault."""
-        return patched(self.twin, self.patch)
+        return patched(self.twin, self.patch, self.programs)
 
 
-def patched(twin: str, patch: tuple[tuple[str, str], ...]) -> str:
+def patched(twin: str, patch: tuple[tuple[str, str], ...], programs: Path = PROGRAMS) -> str:
     """Return a program with each first text, which must occur once, replaced by the second."""
-    source = (PROGRAMS / f"{twin}.py").read_text(encoding="utf-8")
+    source = (programs / f"{twin}.py").read_text(encoding="utf-8")
     for old, new in patch:
         if source.count(old) != 1:
             raise ValueError(f"{old!r} occurs {source.count(old)} times in {twin}.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cases import CASES, PROGRAMS, patched
 
@@ -14,9 +15,10 @@ class Control:
     id: str
     twin: str
     patch: tuple[tuple[str, str], ...] = ()
+    programs: Path = PROGRAMS
 
     def source(self) -> str:
-        return patched(self.twin, self.patch)
+        return patched(self.twin, self.patch, self.programs)
 
 
 # Healthy but odd: each says in its first line what is odd about it.

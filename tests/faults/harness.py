@@ -70,7 +70,7 @@ def figure(output: str, name: str) -> float:
     return float(found[-1]) if found else float("nan")
 
 
-def localised(verdict: Verdict, where: str, script: Path) -> bool | None:
+def localised(verdict: Verdict, where: str, script: Path, *also: str) -> bool | None:
     """Say whether the primary finding names the place; None where no place is asked for."""
     first = verdict.primary
     if not where or first is None:
@@ -79,4 +79,4 @@ def localised(verdict: Verdict, where: str, script: Path) -> bool | None:
     lines = script.read_text(encoding="utf-8").splitlines()
     line = lines[place.line - 1] if place.line and place.line <= len(lines) else ""
     names = f"{place.module or ''} {place.parameter or ''}"
-    return where in line or where in names
+    return any(word in line or word in names for word in (where, *also))
