@@ -169,6 +169,7 @@ def stand_ins(monkeypatch):
     vision, models, timm = (types.ModuleType(n) for n in ("torchvision", "m", "timm"))
     models.list_models = lambda module: ["resnet18"]
     models.get_model = get_model
+    models.get_model_builder = lambda name: Net
     models.get_model_weights = lambda name: types.SimpleNamespace(DEFAULT=Weights())
     vision.models = models
     timm.list_models = lambda: ["vit_tiny"]
