@@ -122,6 +122,33 @@ def watched(losses=None, steps=(1, 2, 3, 8, 16)):
     return Record(events)
 
 
+COMPARED = {
+    "metric": "accuracy",
+    "key": "training.learning_rate",
+    "on": "validation",
+    "seeds": [0, 1],
+    "values": [
+        {"value": 0.01, "label": "0.01", "seeds": [0, 1], "each": [0.7, 0.8],
+         "mean": 0.75, "low": 0.1, "high": 1.4, "train": 0.9},
+        {"value": 0.1, "label": "0.1", "seeds": [0, 1], "each": [0.8, 0.9],
+         "mean": 0.85, "low": 0.2, "high": 1.5, "train": None},
+    ],
+}  # fmt: skip
+STRESSED = {
+    "run": "runs/digits-mlp-1",
+    "clean": {"value": 0.9, "low": 0.85, "high": 0.94},
+    "kinds": [
+        {
+            "kind": "blur",
+            "steps": [
+                {"strength": s, "setting": f"radius {s}", "value": 0.9 - s / 10,
+                 "low": 0.8 - s / 10, "high": 0.95 - s / 10}
+                for s in range(1, 6)
+            ],
+        }
+    ],
+}  # fmt: skip
+
 ALARMS = [Finding("dying-relu", "alarm", "dead", Where(parameter="Net.b.weight"), 2)]
 
 FACTS = {
@@ -129,6 +156,7 @@ FACTS = {
     "bought": (ladder(),),
     "calibration": ({"error": 0.1, "bins": BINS},),
     "class-counts": ({"train": {"cat": 5, "dog": 3}, "test": {"cat": 2, "dog": 1}},),
+    "comparison": (COMPARED,),
     "confusion": (["cat", "dog"], [[8, 2], [1, 9]]),
     "dead-units": (watched(),),
     "image-sizes": (SIZES,),
@@ -141,6 +169,7 @@ FACTS = {
     "observed-rate": (watched(),),
     "predicted": ([1.0, 2.0, 3.0], [1.5, 2.0, 2.0], "price", "€"),
     "spread-by-depth": (watched(),),
+    "stress": (STRESSED, "blur"),
     "through-time": ("Gates", {"input": [0.1, 0.2], "forget": [0.9, 0.8]}, "mean", True),
 }
 
@@ -189,6 +218,26 @@ def test_every_chart_renders_without_a_complaint(drawn, capfd):
     svg = vl_convert.vegalite_to_svg(drawn.specification, allowed_base_urls=[])
     assert svg.startswith("<svg") and "NaN" not in svg
     assert capfd.readouterr().err == ""
+
+
+def test_a_comparison_has_a_point_a_value_and_a_dot_a_seed_within_what_a_share_can_be():
+    chart = charts.draw("comparison", COMPARED)
+    lines, ends, means, dots = (rows(chart, layer) for layer in range(4))
+    assert [(row["value"], row["y"]) for row in means] == [(0.01, 75.0), (0.1, 85.0)]
+    assert [(row["low"], row["high"]) for row in ends] == [(10.0, 100.0), (20.0, 100.0)]
+    assert [row["y"] for row in dots] == [70.0, 80.0, 80.0, 90.0]
+    assert [row["y"] for row in lines if row["series"] == "training"] == [90.0]
+
+
+def test_stress_is_drawn_from_the_picture_as_it_is_to_the_strongest():
+    other = {**STRESSED, "run": "runs/digits-lenet-1"}
+    chart = charts.draw("stress", {**STRESSED, "against": other}, "blur")
+    points = rows(chart, 2)
+    assert {row["run"] for row in points} == {"digits-mlp-1", "digits-lenet-1"}
+    own = [row for row in points if row["run"] == "digits-mlp-1"]
+    assert [row["x"] for row in own] == [0, 1, 2, 3, 4, 5]
+    assert [row["y"] for row in own] == pytest.approx([90, 80, 70, 60, 50, 40])
+    assert all(row["low"] < row["y"] < row["high"] for row in own)
 
 
 def test_loss_is_drawn_by_epoch_with_the_baseline():
