@@ -258,6 +258,18 @@ def test_interrupting_says_how_to_go_on(tmp_path):
     assert all(one[key].tobytes() == other[key].tobytes() for key in one)
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["evaluate", "run", "--stress", "nois"], "noise"), (["audit", "--augment", "flp"], "flip")],
+)
+def test_a_slip_after_an_option_that_may_stand_alone_is_read_as_its_list(
+    fitted, capsys, words, meant
+):
+    verb, *others = [fitted / word if word == "run" else word for word in words]
+    assert run(verb, *others, *([fitted / "photos"] if verb == "audit" else [])) == 2
+    assert f"did you mean '{meant}'?" in capsys.readouterr().err
+
+
 def test_augment_alone_is_what_fit_does_and_takes_no_source_for_a_list(fitted, capsys):
     page = fitted / "sheet.html"
     for arguments in (["--augment", fitted / "photos"], [fitted / "photos", "--augment"]):

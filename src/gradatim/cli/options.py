@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from gradatim.errors import closest
 
 if TYPE_CHECKING:
     from gradatim.core.page import Page
@@ -27,11 +29,21 @@ def _is_list(word: str) -> bool:
     from gradatim.data.suggestion import CALLED, CUSTOMARY
 
     known = {"fit", "crop", "crop_padding", *CUSTOMARY, *CALLED}
-    return word.partition(",")[0].partition("=")[0] in known or "=" in word
+    return "=" in word or _begins_like(word, known)
 
 
 def _is_kinds(word: str) -> bool:
-    return word.partition(",")[0] in KINDS
+    return _begins_like(word, KINDS)
+
+
+def _begins_like(word: str, known: Iterable[str]) -> bool:
+    """Whether a list begins with a known word, or with a slip of one that is nothing else."""
+    from gradatim.data.sources import SOURCES
+
+    first = word.partition(",")[0].partition("=")[0]
+    if first in known:
+        return True
+    return bool(closest(first, known)) and first not in SOURCES and not Path(word).exists()
 
 
 KINDS = ("all", "illumination", "contrast", "rotation", "scale", "occlusion", "blur", "noise",
