@@ -219,6 +219,30 @@ def test_two_players_are_never_judged_by_their_losses():
     assert outcome(facts).bad is None
 
 
+@pytest.mark.parametrize("late", [{"constant": 0.2}, {"target": {"shape": [16], "mean": 3.0,
+                                                                 "std": 1.0}}])  # fmt: skip
+def test_targets_that_move_are_no_yardstick(late):
+    still = {"name": "mse_loss", "value": 1.0, "constant": 1.0, "labels": None,
+             "target": {"shape": [16], "mean": 0.0, "std": 1.0}}  # fmt: skip
+
+    def seen(*ends):
+        losses_of = [still] * 12 + list(ends)
+        events = [backward(step, loss=loss) for step, loss in enumerate(losses_of, 1)]
+        return Facts(record(losses([1.0] * 100), *events))
+
+    assert outcome(seen(*[still] * 4)).bad
+    assert outcome(seen(*[{**still, **late}] * 4)).bad is None
+
+
+@pytest.mark.parametrize(("shares", "bad"), [([1.0, 0.9], True), ([0.4, 1.6], None)])
+def test_a_part_of_the_loss_is_no_yardstick(shares, bad):
+    """Beside another term, the criterion must make up the loss at most steps."""
+    values = [0.7 * shares[step % 2] for step in range(100)]
+    events = [backward(step + 1, loss={"value": 0.7}, several_terms=True) for step in range(8)]
+    facts = Facts(record(losses(values), *events))
+    assert outcome(facts).bad is bad
+
+
 def readings(count=8, **more):
     return [backward(step, **more) for step in range(1, count + 1)]
 

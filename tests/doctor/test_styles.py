@@ -140,7 +140,27 @@ for epoch in range(12):
         criterion(model(x[500:]).squeeze(1), y[500:])
 """
 
-HEALTHY = {"bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
+# A policy and a critic in one sum; what the critic is to learn depends on the policy.
+CRITIC = """
+best = torch.tensor([2, 0, 3, 1])
+trunk, actor, critic = nn.Linear(4, 32), nn.Linear(32, 4), nn.Linear(32, 1)
+weights = [p for part in (trunk, actor, critic) for p in part.parameters()]
+optimizer = torch.optim.RMSprop(weights, lr=3e-3)
+for step in range(300):
+    context = torch.randint(0, 4, (16,))
+    hidden = torch.tanh(trunk(F.one_hot(context, 4).float()))
+    policy = torch.distributions.Categorical(logits=actor(hidden))
+    action = policy.sample()
+    reward = (action == best[context]).float() + 0.1 * torch.randn(16)
+    value = critic(hidden).squeeze(-1)
+    gain = -(policy.log_prob(action) * (reward - value.detach())).mean()
+    loss = gain + 0.5 * F.mse_loss(value, reward) - 0.01 * policy.entropy().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+HEALTHY = {"critic": CRITIC, "bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
            "agent": AGENT, "negative": NEGATIVE}  # fmt: skip
 
 SICK = [

@@ -140,7 +140,7 @@ class Facts:
     def criterion(self) -> str | None:
         """The loss trained on, when it is one."""
         names = Counter(item["name"] for item in self.criteria)
-        if not names or (self._mixed and not self._explained):
+        if not names or ((self._mixed or self._several_terms) and not self._explained):
             return None  # only a part of what is minimised: it tells nothing of the rest
         name, count = names.most_common(1)[0]
         return name if count >= 0.8 * sum(names.values()) else None
@@ -191,6 +191,28 @@ class Facts:
             return float(entropy(weighed) * sum(weighed) / sum(counts))
         return self._of_a_constant() if name is not None else None
 
+    @cached_property
+    def targets_move(self) -> bool:
+        """Whether the targets' spread, or where they lie, differs much between begin and end.
+
+        As where they are computed from the model: what it learns changes what it is to learn.
+        """
+        seen = [c for c in self.criteria if c.get("constant") is not None and c.get("target")]
+        quarter = len(seen) // 4
+        if quarter < 2:
+            return False
+        early = median(number(c["constant"]) for c in seen[:quarter])
+        late = median(number(c["constant"]) for c in seen[-quarter:])
+        if not early / 3 <= late <= early * 3:
+            return True
+        known = [c["target"] for c in seen if {"mean", "std"} <= set(c["target"])]
+        quarter = len(known) // 4
+        if quarter < 2 or min(int(target["shape"][0]) for target in known) < 8:
+            return False
+        means = [number(target["mean"]) for target in known]
+        moved = abs(median(means[-quarter:]) - median(means[:quarter]))
+        return moved > median(number(target["std"]) for target in known)
+
     def _of_a_constant(self) -> float | None:
         """Return the loss of the best constant answer, from the targets of the batches seen.
 
@@ -199,11 +221,8 @@ class Facts:
         seen = [c for c in self.criteria if c.get("constant") is not None and c.get("target")]
         if not seen:
             return None
-        quarter = max(1, len(seen) // 4)
-        early = median(number(c["constant"]) for c in seen[:quarter])
-        late = median(number(c["constant"]) for c in seen[-quarter:])
-        if len(seen) >= 8 and not early / 3 <= late <= early * 3:
-            return None  # targets that move: the answer to be beaten moves with them
+        if self.targets_move:
+            return None  # the answer to be beaten moves with them
         counts = [int(c["target"]["shape"][0]) for c in seen]
         count = median(counts)
         if count >= 8:
@@ -254,6 +273,7 @@ class Facts:
         """Whether the criteria of a step make up most of what is handed to ``backward``.
 
         True with a penalty added; not for a critic beside a policy, or a fit beside a divergence.
+        Beside another term that depends on the model's output, they must do so at most steps.
         """
         if any(item.get("by_hand") for item in self.criteria):
             return False  # not the loss it looks like
@@ -263,7 +283,17 @@ class Facts:
             if item.get("value") is not None:
                 parts[item["step"]] = parts.get(item["step"], 0.0) + number(item["value"])
         shares = [part / total[step] for step, part in parts.items() if total.get(step)]
-        return bool(shares) and 0.8 <= median(shares) <= 1.25
+        if not shares:
+            return False
+        if not self._several_terms:
+            return 0.8 <= median(shares) <= 1.25
+        return sum(0.8 <= share <= 1.25 for share in shares) >= 0.75 * len(shares)
+
+    @cached_property
+    def _several_terms(self) -> bool:
+        """Whether the loss depends on the model's output in ways that are not its criteria."""
+        flags = [bool(event.get("several_terms")) for event in self.backwards]
+        return 2 * sum(flags) > len(flags)
 
     @cached_property
     def _own(self) -> list[tuple[int, float]]:

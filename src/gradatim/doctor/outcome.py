@@ -65,8 +65,8 @@ def outcome(facts: Facts) -> Outcome:
         return Outcome(None, "no loss was seen")
     if base is None:
         first = facts.first_loss
-        known = facts.criterion in REGRESSION
-        if known and not facts.several_players and first and late > 0.9 * first:
+        moving = facts.several_players or facts.targets_move
+        if facts.criterion in REGRESSION and not moving and first and late > 0.9 * first:
             seen = Evidence("training loss", late, (0.0, 0.9 * first))
             return Outcome(True, "the loss has hardly fallen from where it began", (seen,))
         return Outcome(None, "no yardstick for this loss is known")

@@ -7,6 +7,7 @@ operations, their shapes, which parameters they reach, and what they keep for th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +121,54 @@ def walk(loss: Tensor) -> Graph:
             node.parameters += [leaf for item in node.inputs for leaf in _carried(item)]
             node.product = bool(node.parameters) or node.name not in _WITH_OR_WITHOUT_WEIGHT
     return Graph(root, nodes, leaves, not waiting)
+
+
+def several_terms(graph: Graph, criteria: set[int]) -> bool:
+    """Say whether the loss is more than its criteria: it reaches a layer by a way around them.
+
+    A penalty on the weights is none. Without criteria that were called, a sum of single numbers
+    that come about in different ways has several terms.
+
+    Args:
+        graph: what is behind the loss.
+        criteria: execution numbers of the results of loss functions.
+    """
+    if graph.root is None:
+        return False
+    leading: set[int] = set()  # to a layer, by a way around the criteria
+    for node in graph.nodes:  # what goes into an operation was executed before it
+        around = node.product or any(id(item) in leading for item in node.inputs)
+        if around and node.order not in criteria:
+            leading.add(id(node))
+    if criteria:
+        return id(graph.root) in leading
+    return (
+        len(
+            {
+                tuple(item.operation for item in chain(node))
+                for node in _terms(graph.root)
+                if id(node) in leading
+            }
+        )
+        > 1
+    )
+
+
+def _terms(root: Node) -> list[Node]:
+    """Return what single numbers were added up from, however often and in whatever order."""
+    found, waiting, seen = [], [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        numbers = node.inputs if node.operation in ("Stack", "Cat") else [node]
+        single = all(item.shape is not None and math.prod(item.shape) == 1 for item in numbers)
+        if not single or node.product or not node.inputs:
+            found.append(node)
+            continue
+        for item in node.inputs:
+            if id(item) not in seen:
+                seen.add(id(item))
+                waiting.append(item)
+    return found
 
 
 def _carried(node: Node, depth: int = 6) -> list[int]:

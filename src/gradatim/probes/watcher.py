@@ -34,7 +34,7 @@ from gradatim.probes.activations import (
 )
 from gradatim.probes.evaluations import Evaluations
 from gradatim.probes.forwards import Forward, Forwards
-from gradatim.probes.graph import Graph, chain, readable, tail, walk
+from gradatim.probes.graph import Graph, chain, readable, several_terms, tail, walk
 from gradatim.probes.loaders import Loaders
 from gradatim.probes.measure import Numbers, plain, summary, tensors_in
 from gradatim.probes.pace import FIRST_STEPS, Pace
@@ -558,6 +558,7 @@ class Watcher:
             "reached": sorted(reached),
             "anonymous": sum(leaf not in names for leaf in graph.leaves),
             "losses": losses,
+            "several_terms": several_terms(graph, {i.order for i in called if i.order is not None}),
             "tail": criteria.describe(end),
             "revealing": revealing,
             "file": file,

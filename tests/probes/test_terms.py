@@ -1,0 +1,42 @@
+"""What the graph behind a loss says of its terms."""
+
+import pytest
+import torch
+from torch import nn
+
+from gradatim.probes.graph import several_terms, walk
+
+F = nn.functional
+
+
+def losses():
+    """Return losses of all kinds by name: the loss, the criteria called, several terms or not."""
+    torch.manual_seed(0)
+    x, y, labels = torch.randn(16, 4), torch.randn(16, 2), torch.randint(0, 2, (16,))
+    layer = nn.Linear(4, 2)
+    out = layer(x)
+    fit, each = F.mse_loss(out, y), F.mse_loss(out, y, reduction="none")
+    entropy = F.cross_entropy(out, labels)
+    size = sum(p.square().sum() for p in layer.parameters())
+    rows = [(out[i] - y[i]).square().mean() for i in range(4)]
+    return {
+        "one": (fit, [fit], False),
+        "scaled": (0.5 * fit / 3, [fit], False),
+        "with a penalty": (fit + 0.1 * size, [fit], False),
+        "two criteria": (fit + entropy, [fit, entropy], False),
+        "with what the model put out": (fit + 0.1 * out.abs().mean(), [fit], True),
+        "stacked": (torch.stack([fit, out.mean()]).sum(), [fit], True),
+        "added sample by sample": ((each + out.exp()).mean(), [each], True),
+        "by hand": ((out - y).square().mean(), [], False),
+        "by hand, added in a loop": (sum(rows), [], False),
+        "by hand, stacked": (torch.stack(rows).mean(), [], False),
+        "by hand, with a penalty": ((out - y).square().mean() + size, [], False),
+        "by hand, two": ((out - y).square().mean() - out.exp().mean(), [], True),
+    }
+
+
+@pytest.mark.parametrize("name", losses())
+def test_terms_beside_the_criteria_are_seen(name):
+    loss, called, several = losses()[name]
+    criteria = {item.grad_fn._sequence_nr() for item in called}
+    assert several_terms(walk(loss), criteria) is several
