@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_every_name_has_its_rank_and_causes_are_names():
     assert set().union(*EXPLAINS.values()) <= set(RULES)
     assert explains("double-softmax", "not-converging")
     assert not explains("not-converging", "double-softmax")
+
+
+def test_no_fault_explains_itself_by_way_of_others():
+    causes = {name: {cause for cause in ORDER if explains(cause, name)} for name in ORDER}
+    assert len(list(TopologicalSorter(causes).static_order())) == len(ORDER)  # raises on a circle
+
+
+def test_a_rate_too_high_explains_exploding_gradients_and_not_the_reverse():
+    found = ordered([Finding("exploding-gradient", "alarm"),
+                     Finding("learning-rate-too-high", "alarm")])  # fmt: skip
+    assert [(item.name, item.because_of) for item in found] == [
+        ("learning-rate-too-high", []),
+        ("exploding-gradient", ["learning-rate-too-high"]),
+    ]
 
 
 def test_nothing_seen_is_unknown_not_healthy():

@@ -2,7 +2,8 @@
 
 Among the alarms of a run, one that another explains is a symptom. The primary finding is one that
 nothing explains; where several are left, the order below decides, from faults of the loop and the
-data to those of settings: what stands first makes what follows meaningless.
+data to those of settings: what stands first makes what follows meaningless. No fault explains
+itself by way of others, so that every chain of causes has a beginning.
 """
 
 from __future__ import annotations
@@ -88,11 +89,12 @@ ORDER = (
 
 _DIVERGING = {"non-finite", "exploding-gradient", "dying-relu", "oscillating-loss"}
 _DIVERGING |= {"saturated-activation", "not-converging", "initial-loss-off"}
-_STUCK = {"not-converging", "under-trained", "underfitting", "learning-rate-too-low"}
+_IDLE = {"not-converging", "under-trained", "underfitting"}
+_STUCK = _IDLE | {"learning-rate-too-low"}
 
 EXPLAINS: dict[str, set[str]] = {
     "learning-rate-too-high": (_DIVERGING | {"vanishing-gradient"}) - {"initial-loss-off"},
-    "initial-loss-off": _DIVERGING,
+    "initial-loss-off": _DIVERGING - {"exploding-gradient"},
     "carried-state": _STUCK | {"labels-misaligned"},
     "degenerate-data": {"target-leakage", "overfitting"},
     "batch-size-unsuited": _DIVERGING | _STUCK | {"learning-rate-too-high", "vanishing-gradient"},
@@ -102,10 +104,10 @@ EXPLAINS: dict[str, set[str]] = {
     "targets-unscaled": _DIVERGING | _STUCK | {"learning-rate-too-high"},
     "badly-scaled-init": _DIVERGING | _STUCK | {"vanishing-gradient", "learning-rate-too-high"},
     "symmetric-init": _DIVERGING | _STUCK | {"vanishing-gradient", "learning-rate-too-high"},
-    "vanishing-gradient": _STUCK | {"saturated-activation"},
-    "exploding-gradient": _DIVERGING | {"learning-rate-too-high"},
-    "dying-relu": _STUCK | {"vanishing-gradient"},
-    "saturated-activation": _STUCK,
+    "vanishing-gradient": _IDLE | {"saturated-activation"},
+    "exploding-gradient": _DIVERGING,
+    "dying-relu": _IDLE | {"vanishing-gradient"},
+    "saturated-activation": _IDLE,
     "non-finite-input": _DIVERGING | _STUCK | {"non-finite", "learning-rate-too-high"},
     "output-range": _STUCK | _DIVERGING | {"targets-unscaled", "learning-rate-too-high"},
     "optimiser-settings": _DIVERGING | _STUCK | {"learning-rate-too-high"},
@@ -119,12 +121,16 @@ EXPLAINS: dict[str, set[str]] = {
     "train-test-mismatch": {"labels-misaligned", "overfitting", "train-eval-gap"},
     "target-leakage": {"labels-misaligned", "overfitting", "train-test-mismatch"},
     "batchnorm-small-batch": {"labels-misaligned", "overfitting", "train-eval-gap"},
-    "labels-misaligned": _STUCK | {"overfitting"},
+    "labels-misaligned": _IDLE | {"overfitting"},
+    "overfitting": _IDLE | {"oscillating-loss"},
     "clip-too-tight": _STUCK,
     "dropout-too-high": _STUCK,
     "weight-decay-too-high": _STUCK
     | {"vanishing-gradient", "dying-relu", "learning-rate-too-high"},
 }
+
+_NOTHING_ELSE = {"labels-misaligned", "overfitting"}
+"""No symptoms, and yet no cause of gradients that explode or units that die."""
 
 
 def explains(cause: str, symptom: str) -> bool:
@@ -142,4 +148,4 @@ def explains(cause: str, symptom: str) -> bool:
     if cause == "learning-rate-too-high" and symptom == "initial-loss-off":
         return False  # it was so before any step
     # Any fault of structure or data explains that a run learns nothing or falls apart.
-    return symptom in SYMPTOMS and cause not in SYMPTOMS
+    return symptom in SYMPTOMS and cause not in SYMPTOMS and cause not in _NOTHING_ELSE
