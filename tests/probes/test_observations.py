@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from gradatim.core.record import Record, RecordWriter
 from gradatim.probes import measure
 from gradatim.probes.activations import Activations, batch_norms, hazards, is_linear, layers
 from gradatim.probes.criteria import hand_written, outcome, probabilities, revealing
 from gradatim.probes.graph import chain, tail, walk
 from gradatim.probes.pace import ALLOWANCE, FIRST_STEPS, Pace
 from gradatim.probes.updates import numbers_of
+from gradatim.probes.watcher import Watcher
 
 
 def test_every_step_has_its_loss_and_learning_rate(watched, scripts):
@@ -47,6 +49,27 @@ def test_evaluations_are_told_from_training(watched, scripts):
     assert [e["step"] for e in evaluations] == [8, 16, 24, 32]
     assert all(e["training"] is False and e["samples"] == 160 for e in evaluations)
     assert all(sum(e["loss"]["labels"]) == 160 for e in evaluations)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_optimiser_that_switches_gradients_off_hides_no_evaluation(fused, tmp_path):
+    """With little time left, looking depends on how often evaluations come: steps are none."""
+    pace = Pace(-1.0)
+    pace.bearable = lambda spent, passed: True
+    watcher = Watcher(RecordWriter(tmp_path / "record.jsonl"), pace)
+    watcher.start()
+    net, x = nn.Linear(3, 2), torch.ones(4, 3)
+    optimiser = torch.optim.AdamW(net.parameters(), fused=fused)
+    for step in range(1, 401):
+        optimiser.zero_grad()
+        net(x).square().mean().backward()
+        optimiser.step()
+        if step % 40 == 0:
+            with torch.no_grad():
+                net(x)
+    watcher.stop()
+    evaluated = [e["step"] for e in Record.read(tmp_path / "record.jsonl").of("evaluation")]
+    assert evaluated == list(range(40, 401, 40))
 
 
 def test_steps_without_an_optimiser_are_seen(watched, scripts):
@@ -209,6 +232,13 @@ def test_the_pace_is_fixed_steps_that_widen_when_looking_costs_too_much():
     assert pace.interval == 16
     assert not pace.candidate(40)
     assert pace.closely(48, ALLOWANCE + 1, 1000.0)
+
+
+def test_evaluations_are_looked_at_up_to_a_share_of_the_time():
+    pace = Pace()
+    assert pace.bearable(ALLOWANCE + 1.9, 100.0)
+    assert not pace.bearable(ALLOWANCE + 2.1, 100.0)
+    assert not pace.affordable(ALLOWANCE + 1.9, 100.0)
 
 
 def test_a_long_run_is_looked_at_ever_less_and_optimisers_that_take_turns_are_all_met():

@@ -15,6 +15,10 @@ FIRST_STEPS = 8
 SHARE = 0.005
 """Share of the running time to spend: below the promised 2 %, which also pays what is always on."""
 
+EVALUATING = 0.02
+"""Share up to which evaluations are looked at that come often enough to cost more than ``SHARE``:
+there are few of them in most scripts, and each of them tells something."""
+
 ALLOWANCE = 0.6
 """Seconds that may be spent on looking before the share counts, so that short runs are seen."""
 
@@ -74,3 +78,7 @@ class Pace:
     def affordable(self, spent: float, passed: float) -> bool:
         """Say whether there is time left for what can be done without."""
         return spent <= 0.5 * self.allowance + SHARE * passed
+
+    def bearable(self, spent: float, passed: float) -> bool:
+        """Say whether an evaluation may be looked at although the time for it is used up."""
+        return spent <= self.allowance + EVALUATING * passed

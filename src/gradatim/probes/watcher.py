@@ -130,6 +130,7 @@ class Watcher:
         self._seen: set[int] = set()
         self._samples = 0
         self._scouting = True
+        self._stepping = False  # an optimiser's step is under way in this thread
         self._opaque = False  # saved tensors must not be read: they would be computed again
         self._compiled = False  # only losses and steps are watched
         self._troubles = 0
@@ -339,7 +340,8 @@ class Watcher:
 
     def _around_no_grad(self, original: Function) -> Function:
         def enter(context: Any) -> Any:
-            if not self.busy and not self.forwards.close:
+            # Optimisers switch gradients off too, some of them in every step.
+            if not (self.busy or self._stepping or self.forwards.close):
                 self._look(self._evaluation_may_begin)
             return original(context)
 
@@ -443,7 +445,10 @@ class Watcher:
         """Gradients are switched off: look at the forward passes that follow."""
         if self._compiled:
             return
-        if self.pace.affordable(self.spent, self.worked) or self.evaluations.worth(self.step):
+        spent, worked = self.spent, self.worked
+        if self.pace.affordable(spent, worked) or (
+            self.pace.bearable(spent, worked) and self.evaluations.worth(self.step)
+        ):
             self._hook()
             self.forwards.close = True
             self.level = max(self.level, SCOUT)
@@ -639,6 +644,9 @@ class Watcher:
     # -- steps
 
     def _before_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
+        if not self.here():
+            return
+        self._stepping = True
         if self.level == CLOSE:
             self._look(self._step_begins, optimiser)
 
@@ -646,7 +654,10 @@ class Watcher:
         self.updates.step_begins(self.updates.owner(optimiser))
 
     def _after_step(self, optimiser: Any, arguments: Any, options: Any) -> None:
-        if not self.here() or self.busy:
+        if not self.here():
+            return
+        self._stepping = False
+        if self.busy:
             return
         if self._rest:
             self.step += 1
