@@ -13,6 +13,7 @@
     ├── RunError                     a run folder cannot be used
     │   ├── NotARunError             no run is there
     │   └── CheckpointError          a checkpoint is missing, damaged or does not fit
+    ├── DivergedError                training left the finite numbers before anything was kept
     ├── PackageError                 a model package cannot be used
     ├── WeightsError                 a weight file does not fit the model
     └── DiskError                    writing failed: disk full, no permission
@@ -124,6 +125,10 @@ class NotARunError(RunError):
 
 class CheckpointError(RunError):
     """A checkpoint is missing, damaged or does not fit the run."""
+
+
+class DivergedError(GradatimError):
+    """Training left the finite numbers before any weights were worth keeping."""
 
 
 class PackageError(GradatimError):

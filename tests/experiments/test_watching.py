@@ -15,7 +15,7 @@ from gradatim.core.record import Record
 from gradatim.doctor import RULES
 from gradatim.doctor.diagnosis import Verdict
 from gradatim.doctor.recipe_cures import CURES, for_run
-from gradatim.errors import UsageError
+from gradatim.errors import DivergedError, UsageError
 from gradatim.experiments import fitting
 from gradatim.experiments.observing import observe
 from gradatim.pages.report import report
@@ -176,3 +176,36 @@ def test_cures_of_runs_are_choices_a_recipe_has():
     assert cured.cures[0].change == "--set training.learning_rate=0.05"
     other = for_run(Verdict("sick", [Finding("double-softmax", "alarm")])).findings[0]
     assert "--explain double-softmax" in other.cures[0].change
+
+
+def test_training_that_diverges_before_a_validation_says_so_and_stays_readable(tmp_path, capsys):
+    out = tmp_path / "run"
+    given = ["digits", "--model", "lenet", "--epochs", "2", "--seed", "0", "--out", str(out),
+             "--set", "training.learning_rate=1e20"]  # fmt: skip
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["fit", *given])
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    record = Record.read(out)
+    end, last = record.last("end"), record.last("step")
+    assert end["reason"] == "non-finite"
+    assert last["step"] == end["step"] < 60
+    assert (
+        f"error: training diverged: the loss of step {end['step']} is not a finite number, at a "
+        f"learning rate of {last['learning_rate']:.3g}, and no validation before"
+    ) in told
+    assert f"--set training.learning_rate=1e+19`; `gradatim diagnose {out}`" in told
+    assert "Traceback" not in told
+    assert "probability" not in told
+    judged = gradatim.diagnose(out)
+    assert judged.verdict == "sick"
+    assert "non-finite" in [item.name for item in judged.findings]
+
+
+def test_weights_that_are_no_numbers_are_never_the_best(tmp_path):
+    """The last step before the only validation is the one that diverges."""
+    with pytest.raises(DivergedError, match="the validation loss after step 1 is not a finite"):
+        gradatim.fit("digits", model="mlp", epochs=1, out=tmp_path / "run", seed=0,
+                     settings=parse_settings(["data.batch_size=2000",
+                                              "training.optimiser=sgd",
+                                              "training.learning_rate=1e30"]))  # fmt: skip

@@ -26,7 +26,7 @@ from gradatim.data.batches import Batches
 from gradatim.data.dataset import Part, Prepared
 from gradatim.data.split import limited
 from gradatim.data.streams import Streams
-from gradatim.errors import ValueRefusedError
+from gradatim.errors import DivergedError, ValueRefusedError
 from gradatim.experiments import defaults, features, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.measure import Measured, measured
@@ -94,6 +94,9 @@ def fit_model(
         place: run folder of this model.
         talk: where progress goes.
         seconds: how long this may take; None: the recipe's epochs say.
+
+    Raises:
+        DivergedError: the loss was no longer a finite number before any weights were kept.
     """
     recipe = settle(prepared, recipe)
     model = build(prepared, recipe)
@@ -248,6 +251,9 @@ def _descend(
         observe=observe,
     )
     folders.write_recipe(place, trained.recipe)
+    measured_once = trained.reason != "interrupted" and validation.samples
+    if not trained.best_epoch and (trained.reason == "non-finite" or measured_once):
+        raise _diverged(place, trained)
     return Fitted(
         name=str(recipe.model.name),
         model=trained.model,
@@ -256,6 +262,26 @@ def _descend(
         seconds=trained.seconds,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         measured=measure_on(prepared, recipe, model, "validation"),
+    )
+
+
+def _diverged(place: Path, trained: training.Trained) -> DivergedError:
+    """Return the error of a training that no weights are left of; its Record stays."""
+    last = folders.read_record(place).last("step") or {}
+    highest = float(trained.recipe.training.learning_rate or 0.0)
+    at_once = trained.reason == "non-finite" and trained.step == 1
+    if trained.reason == "non-finite":
+        loss = f"the loss of step {trained.step:,}"
+    else:
+        loss = f"the validation loss after step {trained.step:,}"
+    cause = f"`gradatim diagnose {place}` looks for the cause"
+    lower = f"fit again with `--set training.learning_rate={highest / 10:.3g}`"
+    return DivergedError(
+        f"training diverged: {loss} is not a finite number, at a learning rate of "
+        f"{float(last.get('learning_rate', highest)):.3g}, and no validation before had weights "
+        "worth keeping",
+        # Before the first step no learning rate has done anything.
+        next_step=cause if at_once else f"{lower}; {cause}",
     )
 
 

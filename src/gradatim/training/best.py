@@ -50,7 +50,7 @@ class Best:
 
     def _better(self, values: Mapping[str, float]) -> bool:
         new = rank(self.metric, values[self.metric]), -values["loss"]
-        if not math.isfinite(new[0]):
+        if not all(map(math.isfinite, new)):  # weights that are no numbers are right by chance
             return False
         return not self.values or new > (
             rank(self.metric, self.values[self.metric]),
