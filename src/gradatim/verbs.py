@@ -6,7 +6,7 @@ so that listing names or asking for help loads no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +312,7 @@ def diagnose(
     stop_on_alarm: bool = False,
     out: Place | None = None,
     talk: Talk = SILENCE,
+    tell: Callable[[Diagnosed], None] | None = None,
 ) -> Diagnosed:
     """Run a PyTorch script watched and say why it does not learn; or judge a run.
 
@@ -328,6 +329,7 @@ def diagnose(
         stop_on_alarm: end the script at the first alarm.
         out: folder for Record and page; by default one in the cache folder.
         talk: where alarms go while the script runs; nowhere by default.
+        tell: called with the diagnosis of a script before its HTML page is written.
 
     Returns:
         The diagnosis: ``verdict`` (``healthy``, ``sick`` or ``unknown``), ``findings``,
@@ -353,6 +355,7 @@ def diagnose(
             stop_on_alarm=stop_on_alarm,
             out=Path(out) if out is not None else None,
             talk=talk,
+            tell=tell,
         )
     wrong = {"--probe": probe, "--stop-on-alarm": stop_on_alarm, "--limit": limit, "--out": out}
     refused = [name for name, value in wrong.items() if value] + list(arguments)

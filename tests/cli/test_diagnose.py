@@ -122,6 +122,26 @@ def test_a_sick_script_is_told_where_and_how_to_cure_it(write, tmp_path):
     assert result(again, "sick") == found
 
 
+def test_the_verdict_is_told_before_the_page_is_made(write, tmp_path, monkeypatch, capsys):
+    from gradatim import pages
+
+    drawn, seen = pages.to_html, []
+
+    def draw(page):
+        seen.append(capsys.readouterr().err)
+        return drawn(page)
+
+    monkeypatch.setattr(pages, "to_html", draw)
+    out = tmp_path / "out"
+    assert run("diagnose", write(SICK), "--out", out) == 1
+    assert len(seen) == 1
+    assert "Cure" in seen[0]
+    assert "diagnosis.html" not in seen[0]
+    last = capsys.readouterr().err
+    assert last == f"page {out / 'diagnosis.html'}\n"
+    assert (out / "diagnosis.html").is_file()
+
+
 def test_json_alone_goes_to_standard_output(write):
     done = diagnose("--json", write(SICK), "--", "--json", "x.json")
     found = result(done, "sick")

@@ -85,21 +85,24 @@ def command(
         return
     if script is None:
         raise UsageError("no script was named", next_step="e.g. gradatim diagnose train.py")
+    talk = options.talk()
     with _output_aside(json_to == "-"), _ended_with_us():
-        found = verbs.diagnose(script, arguments, **choices, talk=options.talk())
+        found = verbs.diagnose(
+            script, arguments, **choices, talk=talk, tell=lambda told: _print_aside(told.summary)
+        )
+    if found.folder is None and json_to != "-":
+        from gradatim.pages import print_page
+
+        print_page(found.summary)
+    if json_to is not None:
+        options.write_json(found.to_dict(), json_to)
     if html_to is not None:
         from gradatim.core.files import write_text
         from gradatim.pages import to_html
 
         write_text(html_to, to_html(found.page))
-    if json_to is not None:
-        options.write_json(found.to_dict(), json_to)
-    if found.folder is not None:
-        _print_aside(found.summary)
-    elif json_to != "-":
-        from gradatim.pages import print_page
-
-        print_page(found.summary)
+    if found.page_file is not None:
+        talk.say(f"page {found.page_file}")
     raise SystemExit(EXIT[found.verdict])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,12 @@ class Diagnosed:
         return diagnosis.page(self._case())
 
     @property
+    def page_file(self) -> Path | None:
+        """The HTML page, where one is kept."""
+        kept = self.folder / PAGE if self.folder is not None else None
+        return kept if kept is not None and kept.exists() else None
+
+    @property
     def summary(self) -> Page:
         """The short page, as a terminal shows it."""
         from gradatim.pages import diagnosis
@@ -95,7 +101,7 @@ class Diagnosed:
             files = [
                 (word, str(self.folder / name))
                 for word, name in (("Record", RECORD), ("page", PAGE))
-                if (self.folder / name).exists() or name == PAGE
+                if (self.folder / name).exists()
             ]
         return Case(self.subject, self.judged, self.record, self.trials, files, self.is_run)
 
@@ -110,8 +116,11 @@ def of_script(
     stop_on_alarm: bool,
     out: Path | None,
     talk: Talk,
+    tell: Callable[[Diagnosed], None] | None = None,
 ) -> Diagnosed:
     """Run a script watched, tell alarms while it runs, and keep Record, page and result.
+
+    ``tell`` is called with the diagnosis before its page is drawn; the rest is as in ``verbs``.
 
     Raises:
         UsageError: it is no Python script.
@@ -122,8 +131,8 @@ def of_script(
     folder = _folder(script, out)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("record*.jsonl"):
-            old.unlink()
+        for old in (*folder.glob("record*.jsonl"), folder / RESULT, folder / PAGE):
+            old.unlink(missing_ok=True)
     done = diagnose_script(
         Path(script),
         list(arguments),
@@ -139,7 +148,7 @@ def of_script(
         stop_on_alarm=stop_on_alarm,
     )
     found = _of(done, " ".join(["-m", script] if module else [script]), folder)
-    keep(found)
+    keep(found, tell)
     return found
 
 
@@ -243,12 +252,14 @@ def _folder(script: str, out: Path | None) -> Path:
     return claim(cache_folder(), "diagnoses", name, script)
 
 
-def keep(found: Diagnosed) -> None:
-    """Write page and result beside the Record."""
+def keep(found: Diagnosed, tell: Callable[[Diagnosed], None] | None = None) -> None:
+    """Write result and page beside the Record; tell between them, as drawing a page takes long."""
     assert found.folder is not None
     from gradatim.pages import to_html
 
     write_json(found.folder / RESULT, found.to_dict())
+    if tell is not None:
+        tell(found)
     write_text(found.folder / PAGE, to_html(found.page))
 
 
