@@ -167,14 +167,15 @@ def train(steps, net=net, opt=opt):
 
 
 def test_exit_handlers_threads_and_forked_processes_see_the_script_as_main(tmp_path):
+    """The thread goes on when the main thread has ended; nothing depends on who is faster."""
     record = run_both(
         tmp_path,
         SMALL
         + """
-import atexit, os, pickle, threading, time
+import atexit, os, pickle, threading
 class Mine: pass
 def later():
-    time.sleep(0.3)
+    threading.main_thread().join()
     print("thread", pickle.loads(pickle.dumps(Mine())).__class__.__name__, flush=True)
 atexit.register(lambda: print("exit", type(pickle.loads(pickle.dumps(Mine()))).__name__))
 threading.Thread(target=later).start()
