@@ -419,6 +419,19 @@ def test_observed_loss_says_where_it_is_no_number():
     assert domain == [0, 10]
 
 
+def test_observed_loss_names_evaluations_only_where_there_are_some():
+    def named(record):
+        chart = charts.draw("observed-loss", record)
+        colours = chart.specification["layer"][0]["encoding"]["color"]
+        return colours["scale"]["domain"]
+
+    alone = watched(losses=[2.0, 1.0, 0.9])
+    alone = Record([event for event in alone.events if event["event"] != "evaluation"])
+    assert named(alone) == ["training"]
+    evaluated = {"event": "evaluation", "step": 2, "loss": {"value": 1.5}}
+    assert named(Record([*alone.events, evaluated])) == ["training", "evaluation"]
+
+
 def test_dead_units_are_shares_of_the_layers_that_have_any():
     shown = {
         (row["series"], row["x"]): row["y"] for row in rows(charts.draw("dead-units", watched()), 0)

@@ -55,9 +55,8 @@ def chart(record: Record, findings: Sequence[Finding] = ()) -> Chart:
     logarithmic = ratio > LOGARITHMIC_FROM
     x = theme.quantity("x", "step", axis=EPOCHS, scale={"domain": [0, last], "nice": False})
     y = theme.quantity("y", "loss, logarithmic" if logarithmic else "loss", **_scale(shown, ratio))
-    colours = theme.colour(
-        "series", ["training", "evaluation"], [theme.MUTED, theme.ACCENT], "stroke"
-    )
+    series = {"training": theme.MUTED} | ({"evaluation": theme.ACCENT} if measured else {})
+    colours = theme.colour("series", list(series), list(series.values()), "stroke")
     rows = [_row(bucket.x, bucket.mean, "training") for bucket in means]
     others = [_row(step, value, "evaluation") for step, value in measured]
     encoding = {"x": x, "y": y, "color": colours}
