@@ -143,6 +143,18 @@ def test_the_verdict_is_json_with_the_primary_first():
     assert first["cures"][0]["change"] == "optimizer.zero_grad()"
 
 
+def test_what_is_not_finite_is_so_since_the_first_such_loss_and_not_since_the_weights_are():
+    nan = float("nan")
+    trouble = {"event": "trouble", "step": 5, "value": nan, "parameters": ["Net.a.weight"],
+               "first": None, "hazards": []}  # fmt: skip
+    seen = record(losses([0.7, nan, 0.7, nan, nan, nan]), trouble, steps=6)
+    finding = next(item for item in diagnose(seen).findings if item.name == "non-finite")
+    assert finding.step == 4
+    assert finding.says == "the loss is not finite since step 4"
+    late = record(losses([0.7, 0.6]), {**trouble, "step": 3}, steps=2)
+    assert diagnose(late).findings[0].step == 3
+
+
 def test_accumulating_within_a_step_is_not_a_missing_reset():
     events = [update(step, calls=["backward"] * 4 + ["step", "zero_grad"]) for step in range(1, 9)]
     assert diagnose(record(losses([0.7] * 20), *events, steps=20)).verdict == "healthy"

@@ -199,7 +199,8 @@ def test_training_that_diverges_before_a_validation_says_so_and_stays_readable(t
     assert "probability" not in told
     judged = gradatim.diagnose(out)
     assert judged.verdict == "sick"
-    assert "non-finite" in [item.name for item in judged.findings]
+    found = {item.name: item.step for item in judged.findings}
+    assert found["non-finite"] == end["step"]
 
 
 def test_weights_that_are_no_numbers_are_never_the_best(tmp_path):

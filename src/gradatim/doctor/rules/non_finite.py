@@ -27,8 +27,8 @@ from gradatim.doctor.rule import Answer, Rule, found, number
 def broken_since(facts: Facts) -> int | None:
     """Return the step since which loss or weights are not finite, or None."""
     for event in facts.troubles:
-        if event["parameters"]:
-            return int(event["step"])
+        if event["parameters"]:  # lost in the step whose loss was the first to be no number
+            return _first_of(facts, int(event["step"]))
     run = 0
     first = None
     for step, value in facts.curve:
@@ -40,6 +40,16 @@ def broken_since(facts: Facts) -> int | None:
             if run >= 3:
                 return first
     return first if facts.finished else None
+
+
+def _first_of(facts: Facts, since: int) -> int:
+    """Return the first of the steps without a finite loss that lead up to a step without a gap."""
+    for step, value in reversed(facts.curve):
+        if step < since:
+            if step < since - 1 or math.isfinite(value):
+                break
+            since = step
+    return since
 
 
 def judge(facts: Facts) -> Answer:
