@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,7 @@ def test_the_verdict_is_told_before_the_page_is_made(write, tmp_path, monkeypatc
     assert run("diagnose", write(SICK), "--out", out) == 1
     assert len(seen) == 1
     assert "Cure" in seen[0]
+    assert re.search(r"step +[0-9]+ +0$", seen[0], re.M)  # steps are counted: no decimals
     assert "diagnosis.html" not in seen[0]
     last = capsys.readouterr().err
     assert last == f"page {out / 'diagnosis.html'}\n"

@@ -121,10 +121,15 @@ def healthy(evidence: Evidence) -> str:
     if low is None and high is None:
         return ""
     if low is None:
-        return f"at most {significant(high)}"
+        return f"at most {_figure(high)}"
     if high is None:
-        return f"at least {significant(low)}"
-    return significant(low) if low == high else f"{significant(low)} to {significant(high)}"
+        return f"at least {_figure(low)}"
+    return _figure(low) if low == high else f"{_figure(low)} to {_figure(high)}"
+
+
+def _figure(value: float | None) -> str:
+    """Return a number in words: one that was counted is whole."""
+    return count(value) if isinstance(value, int) else significant(value)
 
 
 def _nothing_seen(case: Case) -> tuple[str, str]:
@@ -171,7 +176,7 @@ def finding(found: Finding, case: Case) -> list[Block]:
         rows = [
             [
                 item.name,
-                significant(item.got) if isinstance(item.got, float | int) else item.got,
+                _figure(item.got) if isinstance(item.got, float | int) else item.got,
                 healthy(item),
                 item.unit,
             ]
