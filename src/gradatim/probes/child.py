@@ -9,6 +9,7 @@ A treatment (``--with module:function``) is applied at the same moment.
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.abc
 import importlib.util
@@ -68,6 +69,9 @@ class _Main(SourceFileLoader):
         """Run the script as the module ``__main__``; ``spec`` is that of a module with a name."""
         module = ModuleType("__main__")
         vars(module).update(__file__=self.path, __loader__=self, __cached__=None)
+        vars(module)["__builtins__"] = builtins
+        if sys.version_info < (3, 14):
+            vars(module)["__annotations__"] = {}
         if spec is not None:
             vars(module).update(__spec__=spec, __package__=spec.parent)
         sys.modules["__main__"] = module
@@ -104,6 +108,13 @@ class Run:
         else:
             self.writer.write("unwatched", step=0, **facts)
             self.writer.close()
+
+
+def _absolute(script: str) -> str:
+    """Return the path that Python gives ``__file__``: absolute, but not simplified on POSIX."""
+    if os.name == "nt":
+        return os.path.abspath(script)  # noqa: PTH100 (links stay)
+    return os.path.join(os.getcwd(), script)  # noqa: PTH109, PTH118 (a leading ./ stays)
 
 
 def _module(name: str) -> None:
@@ -144,19 +155,27 @@ def _place(error: BaseException, trace: TracebackType | None) -> tuple[str | Non
 def run(
     record: Path, script: str, arguments: list[str], treatments: list[str], module: bool = False
 ) -> int:
-    """Run a script, or a module by its name, and return its exit code."""
+    """Run a script, or a module by its name, and return its exit code.
+
+    Raises:
+        KeyboardInterrupt: the script was interrupted; it has been shown.
+    """
     watched = Run(record, treatments)
+    file = script if module else _absolute(script)  # now: the script may change the folder
     place = script if module else str(Path(script).resolve())
     watched.writer.write("script", script=place, arguments=arguments)
     watched.writer.flush()
-    sys.meta_path.insert(0, _AfterImport("torch", watched.begin))
+    if "torch" in sys.modules:  # by a start-up file of the environment
+        watched.begin()
+    else:
+        sys.meta_path.insert(0, _AfterImport("torch", watched.begin))
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path.cwd()) if module else str(Path(script).resolve().parent)
     try:
         if module:
             _module(script)
         else:
-            _Main("__main__", script).run()
+            _Main("__main__", file).run()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
@@ -164,15 +183,18 @@ def run(
         watched.end(exit=code)
         return code
     except BaseException as error:
-        trace = _own_frames(error.__traceback__, script, module)
+        trace = _own_frames(error.__traceback__, file, module)
         ours = None if isinstance(error, SyntaxError) else error.__traceback__
         error.__traceback__ = trace or ours  # what is shown is the error's own
         sys.excepthook(type(error), error, error.__traceback__)
-        file, line = _place(error, trace)
+        where, line = _place(error, trace)
         watched.end(
-            exit=1, error=type(error).__name__, message=str(error)[:2000], file=file, line=line
+            exit=1, error=type(error).__name__, message=str(error)[:2000], file=where, line=line
         )
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
+        if isinstance(error, KeyboardInterrupt):
+            sys.excepthook = lambda *_: None  # it is shown already
+            raise  # for Python to end as it does then, by the signal
+        return 1
     watched.end(exit=0)
     return 0
 
