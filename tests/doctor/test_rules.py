@@ -270,6 +270,21 @@ def test_a_part_of_the_loss_is_no_yardstick(shares, bad):
     assert outcome(facts).bad is bad
 
 
+@pytest.mark.parametrize(("rms", "found"), [(0.0, False), (0.001, False), (0.1, True)])
+def test_a_weight_that_begins_at_zero_is_no_measure_of_the_others_gradient(rms, found):
+    """Its gradient divided by what it weighs after a step is huge, whatever the depth."""
+    sizes = {"a": 1e-4, "b": 1e-4, "c": 1e-4, "d": 1e-4, "last": 1e3}
+    described = [{"name": name, "shape": [4, 4], "trainable": True, "rms": 0.1} for name in sizes]
+    described[-1]["rms"] = rms
+    optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "groups": [{"lr": 0.1}],
+                 "parameters": described, "file": "train.py", "line": 9}  # fmt: skip
+    moved = {name: {"gradient": 0.1 * size, "weight": 0.1, "update": 0.01}
+             for name, size in sizes.items()}  # fmt: skip
+    steps = [update(step, parameters=moved) for step in range(1, 9)]
+    verdict = diagnose(record(losses([0.7] * 100), optimiser, *readings(), *steps))
+    assert ("vanishing-gradient" in names(verdict)) is found
+
+
 def readings(count=8, **more):
     return [backward(step, **more) for step in range(1, count + 1)]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradatim.probes.activations import layers
 from gradatim.probes.graph import several_terms, walk
 
 F = nn.functional
@@ -40,3 +41,34 @@ def test_terms_beside_the_criteria_are_seen(name):
     loss, called, several = losses()[name]
     criteria = {item.grad_fn._sequence_nr() for item in called}
     assert several_terms(walk(loss), criteria) is several
+
+
+class Paths(nn.Module):
+    """A narrow layer, and ways around it."""
+
+    def __init__(self, around):
+        super().__init__()
+        self.first, self.narrow = nn.Linear(6, 16), nn.Linear(16, 2)
+        self.wide, self.bias, self.last = nn.Linear(2, 16), nn.Embedding(5, 16), nn.Linear(16, 3)
+        self.around = around
+
+    def forward(self, x):
+        hidden = self.first(x).relu()
+        if self.around == "residual":
+            hidden = hidden + self.wide(self.narrow(hidden))
+        elif self.around == "gate":
+            hidden = hidden * self.wide(self.narrow(hidden)).sigmoid()
+        elif self.around == "bias":
+            hidden = self.wide(self.narrow(hidden)) + self.bias(torch.arange(len(x)))
+        else:
+            hidden = self.wide(self.narrow(hidden))
+        return self.last(hidden.relu())
+
+
+@pytest.mark.parametrize("around", [None, "residual", "gate", "bias"])
+def test_a_bottleneck_is_the_only_way(around):
+    model = Paths(around)
+    names = {id(item): name for name, item in model.named_parameters()}
+    found = layers(walk(model(torch.randn(5, 6)).square().mean()), names.get)
+    narrow = next(item for item in found if "narrow.weight" in item["parameters"])
+    assert narrow["only_way"] is (around is None)

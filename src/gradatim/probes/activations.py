@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from gradatim.probes.graph import Graph, Node, layer_below
+from gradatim.probes.graph import Graph, Node, layer_below, only_way
 from gradatim.probes.measure import MOST_ROWS, SOME_VALUES, Numbers, few, plain
 
 # operation -> (name, what it keeps: its result, or what it was given)
@@ -32,6 +33,7 @@ _KINDS = {
 _LAYER_INPUT = ("mat1", "input", "self")
 _WINDOW = 6
 _MOST_SITES = 120
+_NARROW = 8  # values a sample
 _GATES = {"Mul", "Rsub"}
 
 
@@ -117,7 +119,8 @@ def layers(graph: Graph, name_of: Callable[[int], str | None]) -> list[Numbers]:
 
     ``input`` is the root mean square, ``varies`` the spread over the samples of the batch (a
     signal that no longer differs from sample to sample carries nothing), ``linear_from_last``
-    says that only linear operations lie between the layer before and this one.
+    says that only linear operations lie between the layer before and this one. Of a narrow layer,
+    ``only_way`` says that all paths from the inputs to the loss pass it.
     """
     found = []
     products = [node for node in graph.nodes if node.product and node.parameters]
@@ -129,6 +132,8 @@ def layers(graph: Graph, name_of: Callable[[int], str | None]) -> list[Numbers]:
             "shape": list(node.shape or ()),
             "linear_from_last": _linear_from_last(node),
         }
+        if node.shape and math.prod(node.shape[1:]) <= _NARROW:
+            entry["only_way"] = only_way(graph, node)
         for key in _LAYER_INPUT:
             values = node.saved(key)
             if plain(values) and values.is_floating_point() and values.dim() >= 2:

@@ -123,6 +123,28 @@ def walk(loss: Tensor) -> Graph:
     return Graph(root, nodes, leaves, not waiting)
 
 
+def only_way(graph: Graph, layer: Node) -> bool:
+    """Say whether all that the loss knows of the inputs has passed one layer.
+
+    Then no first layer (one that works on no other's result) is reached around it.
+    """
+    if graph.root is None or not graph.complete:
+        return False
+    below: set[int] = set()  # operations that some layer leads to
+    for node in graph.nodes:
+        if any(item.product or id(item) in below for item in node.inputs):
+            below.add(id(node))
+    waiting, seen = [graph.root], {id(graph.root), id(layer)}
+    while waiting:
+        node = waiting.pop()
+        if node.product and id(node) not in below and node is not layer:
+            return False
+        new = [item for item in node.inputs if id(item) not in seen]
+        seen.update(map(id, new))
+        waiting += new
+    return True
+
+
 def several_terms(graph: Graph, criteria: set[int]) -> bool:
     """Say whether the loss is more than its criteria: it reaches a layer by a way around them.
 

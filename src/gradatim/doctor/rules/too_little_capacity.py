@@ -1,7 +1,8 @@
 """The network is too small for the task.
 
 Checks: the narrowest hidden layer beside the number of classes; with ``--probe``, whether the
-network can learn one single batch by heart.
+network can learn one single batch by heart. A narrow layer counts where every path from the inputs
+to the loss passes it: biases, gates and heads beside the main path do not.
 
 Why: everything must pass the narrowest layer. Two units cannot keep ten classes well apart.
 
@@ -38,8 +39,11 @@ def _flat(facts: Facts) -> bool:
 
 
 def _passes_all(layer: Event, following: Event) -> bool:
-    """Say whether the next layer is given just what a layer puts out: no gate, no head."""
-    if "Embedding" in layer["operation"] or not following.get("input_shape"):
+    """Say whether all that the loss knows of the inputs passes a layer: no gate, head or bias.
+
+    And the next layer is given just what it puts out, not the inputs beside it.
+    """
+    if not layer.get("only_way") or not following.get("input_shape"):
         return False
     return bool(math.prod(layer["shape"][1:]) == math.prod(following["input_shape"][1:]))
 

@@ -8,8 +8,10 @@ Why: each saturating activation and each small weight shrinks the gradient. Laye
 thousandth of the others' gradient do not learn.
 
 Evidence: statistical, so it alarms only when the run does badly. The first third of the weights
-must have a median gradient-to-weight ratio below a thousandth of the largest layer's. The ratio is
-free of scale: converged runs, tiny losses and Adam do not matter. For recurrent networks, an
+must have a median gradient-to-weight ratio below a thousandth of the last third's. The ratio is
+free of scale: converged runs, tiny losses and Adam do not matter. Weights that begin at zero, or at
+a twentieth of the usual size of the others (class tokens, last layers of residual branches), are
+left out, as their ratio says nothing. For recurrent networks, an
 eigenvalue whose power over the sequence is below one millionth (Pascanu et al. 2013).
 
 Wrong when: the first layers are meant to stand still (fine-tuning), which is not counted as they
@@ -23,11 +25,13 @@ from __future__ import annotations
 from statistics import median
 
 from gradatim.core.finding import Where
+from gradatim.core.record import number as value
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 RATIO = 1e-3
+BEGAN_SMALL = 0.05
 POWER = 1e-6
 _CURES = (
     ("use an activation that does not saturate, with its initialisation", "nn.ReLU()"),
@@ -35,30 +39,50 @@ _CURES = (
 )
 
 
+def _began_small(facts: Facts) -> set[str]:
+    """Return the weights that begin at zero, or far smaller than the others."""
+    sizes = {
+        name: value(item["rms"])
+        for name, item in facts.parameters.items()
+        if len(item["shape"]) >= 2 and item.get("rms") is not None
+    }
+    usual = median(sizes.values()) if sizes else 0.0
+    return {name for name, size in sizes.items() if size == 0 or size < BEGAN_SMALL * usual}
+
+
 def relative_gradients(facts: Facts, early: bool = False) -> dict[str, float]:
-    """Return gradient divided by weight for every weight, in the order of the model."""
+    """Return gradient divided by weight for every weight, in the order of the model.
+
+    Those that begin at zero, or far smaller than the others, are left out.
+    """
+    small = _began_small(facts)
     gradients, weights = facts.by_parameter("gradient", early), facts.by_parameter("weight", early)
     order = [name for name in facts.parameters if name in gradients]
     return {
         name: gradients[name] / weights[name]
         for name in order
-        if len(facts.parameters[name]["shape"]) >= 2 and weights[name] > 0
+        if len(facts.parameters[name]["shape"]) >= 2 and weights[name] > 0 and name not in small
     }
 
 
 def by_depth(facts: Facts) -> tuple[str, float, float] | None:
-    """Return the first weight, its layers' typical ratio and the largest, where they vanish."""
+    """Return the first weight, and the typical ratios of the first and last layers, if it vanishes.
+
+    The first and the last third of the weights are compared.
+    """
     ratios = list(relative_gradients(facts, early=True).items())
     if len(ratios) < 4:
         return None
-    first = ratios[: max(1, len(ratios) // 3)]
-    typical, largest = median(value for _, value in first), max(value for _, value in ratios)
-    if largest <= 0 or typical >= RATIO * largest:
+    third = max(1, len(ratios) // 3)
+    first = median(ratio for _, ratio in ratios[:third])
+    last = median(ratio for _, ratio in ratios[-third:])
+    if last <= 0 or first >= RATIO * last:
         return None
-    return first[0][0], typical, largest
+    return ratios[0][0], first, last
 
 
-def _through_time(facts: Facts) -> tuple[str, float, int] | None:
+def through_time(facts: Facts) -> tuple[str, float, int] | None:
+    """Return a plain recurrent network whose gradient vanishes over time, with the figures."""
     for event in facts.forwards:
         for call in event["calls"]:
             radius, length = call.get("radius"), call.get("length")
@@ -73,19 +97,19 @@ def judge(facts: Facts) -> Answer:
         return []
     depth = by_depth(facts)
     if depth is not None:
-        name, typical, largest = depth
+        name, first, last = depth
         return [
             found(
                 "vanishing-gradient",
-                "the first layers get less than a thousandth of the others' gradient",
-                number("gradient / weight, first layers", typical, RATIO * largest, None),
-                number("gradient / weight, largest layer", largest),
+                "the first layers get less than a thousandth of the last layers' gradient",
+                number("gradient / weight, first layers", first, RATIO * last, None),
+                number("gradient / weight, last layers", last),
                 where=Where(name.rpartition(".")[0], name),
                 step=1,
                 cures=_CURES,
             )
         ]
-    time = _through_time(facts)
+    time = through_time(facts)
     if time is not None:
         module, radius, length = time
         return [
