@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -43,7 +44,7 @@ def patched(twin: str, patch: tuple[tuple[str, str], ...], programs: Path = PROG
     return source
 
 
-def case(id: str, twin: str, *patch: tuple[str, str], accept: str, **more: str) -> Case:
+def case(id: str, twin: str, *patch: tuple[str, str], accept: str, **more: Any) -> Case:
     return Case(id, twin, patch, tuple(accept.split()), **more)
 
 
@@ -139,9 +140,9 @@ CASES = [
     case("F44", "lstm_adding", ("output, _ = net(inputs, state)", "output, state = net(inputs, state)"),
          accept="carried-state", where="rnn", outcome="loss", tier="latent"),
     case("F45", "mlp_moons", ("    opt.zero_grad()\n", ""),
-         accept="missing-zero-grad", where="torch.optim.SGD("),
+         accept="missing-zero-grad", where="torch.optim.SGD(", also=("opt.step()",)),
     case("F46", "lenet_digits", ("        optimizer.zero_grad()\n", ""), ("loss.backward()", "loss.backward()\n        optimizer.zero_grad()"),
-         accept="gradients-wiped", where="torch.optim.Adam("),
+         accept="gradients-wiped", where="torch.optim.Adam(", also=("optimizer.zero_grad()",)),
     case("F47", "googlenet_fashion", ("accumulate = 1", "accumulate = 16"), (" / accumulate\n", "\n"), ("torch.optim.Adam(model.parameters(), lr=4e-3)", "torch.optim.SGD(model.parameters(), lr=0.1)"),
          accept="accumulation-not-divided learning-rate-too-high", where="loss.backward()"),
     case("F48", "resnet_fashion", ("        self.model.train()\n", ""), ("p = 32, 0.1, 0.0", "p = 32, 0.1, 0.3"),

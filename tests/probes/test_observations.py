@@ -44,6 +44,27 @@ def test_the_first_steps_are_looked_at_closely(watched, scripts):
         assert 0 < item["update"] <= 0.0101 * 1.01  # Adam moves no weight further than its rate
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "wiped"),
+    [("", "", None), ("        optimizer.step()", "        net.zero_grad()\n        optimizer.step()",
+                      "net.zero_grad()")],
+)  # fmt: skip
+def test_places_are_those_of_the_lines_to_change(old, new, wiped, watched, scripts):
+    source = scripts.CLASSIFIER.replace(old, new) if old else scripts.CLASSIFIER
+    record = watched(source)
+    lines = source.splitlines()
+
+    def told(event):
+        assert event["file"].endswith("script.py")
+        return lines[event["line"] - 1].strip()
+
+    assert told(record.of("loader")[0]).startswith("loader = torch.utils.data.DataLoader(")
+    update = record.of("update")[0]
+    assert told(update) == "optimizer.step()"
+    assert told(update["clips"][0]).startswith("nn.utils.clip_grad_norm_(")
+    assert (told(update["wiped"]) if wiped else update["wiped"]) == wiped
+
+
 def test_evaluations_are_told_from_training(watched, scripts):
     evaluations = watched(scripts.CLASSIFIER).of("evaluation")
     assert [e["step"] for e in evaluations] == [8, 16, 24, 32]

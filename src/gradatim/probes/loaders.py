@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,12 +24,22 @@ class Loaders:
     """The loaders iterated so far, and the batch handed out last."""
 
     def __init__(self) -> None:
+        self._made: weakref.WeakKeyDictionary[Any, tuple[str | None, int | None]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._numbers: dict[int, int] = {}
         self._passes = 0
         self._batch: list[Tensor] = []
 
     def patch(self, patches: Patches, watcher: Watcher) -> None:
-        """Watch ``DataLoader.__iter__`` and what its iterators hand out."""
+        """Watch where loaders are made, ``DataLoader.__iter__``, and what iterators hand out."""
+
+        def around_init(original: Function) -> Function:
+            def initialise(loader: Any, *arguments: Any, **options: Any) -> None:
+                original(loader, *arguments, **options)
+                watcher._look(self._new, loader)
+
+            return initialise
 
         def around_iter(original: Function) -> Function:
             def iterate(loader: Any) -> Any:
@@ -46,9 +57,13 @@ class Loaders:
 
             return following
 
+        patches.replace(data.DataLoader, "__init__", around_init)
         patches.replace(data.DataLoader, "__iter__", around_iter)
         base = data.dataloader._BaseDataLoaderIter
         patches.replace(base, "__next__", around_next)
+
+    def _new(self, loader: Any) -> None:
+        self._made[loader] = place()
 
     def _pass(self, loader: Any, watcher: Watcher) -> None:
         self._passes += 1
@@ -60,7 +75,7 @@ class Loaders:
             samples: int | None = len(loader.dataset)
         except TypeError:
             samples = None
-        file, line = place()
+        file, line = self._made.get(loader) or place()
         watcher._write(
             "loader",
             loader=number,

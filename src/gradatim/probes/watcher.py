@@ -127,6 +127,7 @@ class Watcher:
         self._rows: list[tuple[int, int, Any, float | None, int]] = []
         self._matched: list[Forward] = []
         self._clips: list[Numbers] = []
+        self._wiped: Numbers | None = None  # where gradients were reset after a backward pass
         self._seen: set[int] = set()
         self._samples = 0
         self._scouting = True
@@ -350,6 +351,8 @@ class Watcher:
     def _around_zero_grad(self, original: Function) -> Function:
         def zero_grad(owner: Any, *arguments: Any, **options: Any) -> None:
             if self.level and len(self._calls) < 200 and self.here():
+                if "backward" in self._calls:
+                    self._wiped = dict(zip(("file", "line"), place(), strict=True))
                 self._calls.append("zero_grad")
             original(owner, *arguments, **options)
 
@@ -624,11 +627,14 @@ class Watcher:
         )
 
     def _clipped(self, name: str, limit: Any, norm: Any) -> None:
+        file, line = place()
         self._clips.append(
             {
                 "function": name,
                 "limit": float(limit),
                 "norm": float(norm.detach()) if plain(norm) else None,
+                "file": file,
+                "line": line,
             }
         )
 
@@ -697,9 +703,16 @@ class Watcher:
             if description is not None:
                 self._write("optimiser", step=self.step, **description)
             numbers = self.updates.step_ended(owner)
-            calls = [*self._calls, "step"]
+            file, line = place()
             self._write(
-                "update", step=self.step + 1, calls=calls[-60:], clips=self._clips, **numbers
+                "update",
+                step=self.step + 1,
+                calls=[*self._calls, "step"][-60:],
+                clips=self._clips,
+                wiped=self._wiped,
+                file=file,
+                line=line,
+                **numbers,
             )
             self._flush_rows()
             self.writer.flush()  # what was seen stays seen, however the script ends
@@ -712,6 +725,7 @@ class Watcher:
         self._matched = []
         self._calls.clear()
         self._clips = []
+        self._wiped = None
 
     def _next_level(self) -> None:
         if self._compiled:

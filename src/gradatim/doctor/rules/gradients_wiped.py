@@ -38,7 +38,7 @@ def judge(facts: Facts) -> Answer:
                 "gradients are thrown away after backward and before step: nothing is learned",
                 number("steps without any gradient, after a backward pass", len(wiped), 0, 0),
                 number("calls in one step", " ".join(wiped[-1]["calls"][-8:])),
-                where=at(optimiser),
+                where=at(wiped[-1].get("wiped") or optimiser),
                 step=wiped[0]["step"],
                 cures=[
                     (

@@ -27,7 +27,7 @@ from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, found, number
 from gradatim.doctor.rules.dying_relu import SHARE, dead_share
 from gradatim.doctor.rules.learning_rate_too_low import SMALL
-from gradatim.doctor.rules.vanishing_gradient import by_depth
+from gradatim.doctor.rules.vanishing_gradient import by_depth, through_time
 from gradatim.doctor.trial import better
 
 LEAST, GAP, LEARNED = 100, 0.3, 0.6
@@ -44,6 +44,7 @@ def _alive(facts: Facts) -> bool:
         and 10 * SMALL < ratios[len(ratios) // 2] < 0.1
         and (dead is None or dead[0] <= SHARE)
         and by_depth(facts) is None
+        and through_time(facts) is None
     )
 
 

@@ -52,7 +52,7 @@ def judge(facts: Facts) -> Answer:
                 "gradients are not reset between steps: each step uses the sum of all before it",
                 number("steps that began with the gradients of the step before", len(kept), 0, 0),
                 number("calls in one step", " ".join(kept[-1]["calls"][-8:])),
-                where=at(optimiser),
+                where=at(kept[0] if kept[0].get("file") else optimiser),
                 step=kept[0]["step"],
                 cures=[("reset gradients before each backward pass", "optimizer.zero_grad()")],
             )
