@@ -42,7 +42,7 @@ def cases(cifar):
             6,
             {"model.width": 16, "data.limit": 4000, "data.batch_size": 64},
         ),
-        "recurrent": ("TEXT", "lstm", 1, {}),
+        "recurrent": ("TEXT", "lstm", 8, {}),
     }
 
 
