@@ -285,6 +285,17 @@ def test_a_weight_that_begins_at_zero_is_no_measure_of_the_others_gradient(rms, 
     assert ("vanishing-gradient" in names(verdict)) is found
 
 
+@pytest.mark.parametrize(("meant", "late", "found"), [(1.0, 0.7, True), (0.2, 0.7, False),
+                                                      (1.0, 0.1, False)])  # fmt: skip
+def test_a_warm_up_that_never_ends_is_a_fault_of_the_schedule(meant, late, found):
+    rows = [[step, 0, 0.7 + (late - 0.7) * step / 100, 1e-3 * step, 1] for step in range(1, 101)]
+    rising = {"event": "losses", "rows": rows, "seconds": 10.0, "looking": 0.1}
+    optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "parameters": [],
+                 "groups": [{"lr": 1e-3, "initial_lr": meant}], "file": "train.py", "line": 9}  # fmt: skip
+    events = readings(loss={"value": None})
+    assert ("schedule-bug" in names(diagnose(record(rising, optimiser, *events)))) is found
+
+
 def readings(count=8, **more):
     return [backward(step, **more) for step in range(1, count + 1)]
 

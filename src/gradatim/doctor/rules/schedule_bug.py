@@ -3,11 +3,12 @@
 Checks: the learning rate at every step.
 
 Why: a schedule stepped once per batch instead of once per epoch brings the rate to nothing early; a
-warm-up that never ends lets it grow until the loss rises.
+warm-up that never ends lets it grow until the loss rises, or leaves it at nothing.
 
 Evidence: an alarm when the rate is below a thousandth of its peak for more than half of the run and
 the loss is not far below the baseline (30 %) or hardly fell afterwards; or when the rate rises to
-the very end, at least fivefold, and the loss has risen from its lowest by a tenth of the baseline.
+the very end, at least fivefold, and the loss has risen from its lowest by a tenth of the baseline,
+or the run does badly and ends below a third of the rate that the optimiser was given.
 
 Wrong when: a learning-rate range test is meant; then it ends soon after the loss rises.
 
@@ -55,8 +56,36 @@ def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     values = [rate for _, rate in trace]
     later = values[len(values) // 5 :]
     rising = all(b >= a for a, b in pairwise(values))
+    if not rising or later[-1] < 5 * values[0] or later[-1] < 1.5 * later[0]:
+        return None
+    return _never_reached(facts, trace) or _overshot(facts, trace)
+
+
+def _never_reached(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
+    """Look for a warm-up that the run ends within, far below the rate that was meant."""
+    meant = next(
+        (g.get("initial_lr") for o in facts.optimisers.values() for g in o["groups"]), None
+    )
+    badly = outcome(facts)
+    if not meant or trace[-1][1] >= meant / 3 or not badly.bad or badly.risen:
+        return None
+    scheduler = facts.schedulers[-1] if facts.schedulers else {}
+    return found(
+        "schedule-bug",
+        "the run ends within the warm-up, at a small part of the learning rate that was meant",
+        number("last learning rate / the optimiser's", trace[-1][1] / meant, 1 / 3, 1.0),
+        *badly.evidence,
+        where=at(scheduler),
+        step=trace[len(trace) // 2][0],
+        cures=[("a shorter warm-up", f"LinearLR(optimizer, 0.1, total_iters={len(trace) // 10})")],
+    )
+
+
+def _overshot(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
+    """Look for a rate that grows until the loss rises."""
+    values = [rate for _, rate in trace]
     windows, base = facts.windows, facts.baseline or facts.first_loss
-    if not rising or later[-1] < 5 * values[0] or later[-1] < 1.5 * later[0] or not base:
+    if not base:
         return None
     risen = (facts.late_loss if facts.late_loss is not None else 1e9) - min(windows, default=0.0)
     if risen < 0.1 * base:
@@ -65,7 +94,7 @@ def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     return found(
         "schedule-bug",
         "the learning rate rises to the end of the run, and the loss with it",
-        number("last learning rate / first", later[-1] / values[0], 0.0, 5.0),
+        number("last learning rate / first", values[-1] / values[0], 0.0, 5.0),
         number("loss at the end above its lowest", risen, 0.0, 0.1 * base),
         where=at(scheduler),
         step=trace[len(trace) // 2][0],
