@@ -3,9 +3,11 @@
 import pytest
 
 from gradatim.core.finding import Finding
+from gradatim.core.record import Record
 from gradatim.doctor.diagnosis import Verdict
 from gradatim.errors import SourceNotFoundError
-from gradatim.experiments.diagnosing import diagnose_script, next_trial
+from gradatim.experiments import diagnosing
+from gradatim.experiments.diagnosing import EVERY, LONGEST, diagnose_script, next_trial
 
 SCRIPT = """
 import sys
@@ -80,3 +82,22 @@ def test_trials_are_made_until_a_cause_is_found():
     assert next_trial(verdict("not-converging"), {"learning-rate-tenth": None}) == "one-batch"
     assert next_trial(verdict("double-softmax", "not-converging"), {}) is None
     assert next_trial(verdict("not-converging"), dict.fromkeys(wants)) is None
+
+
+@pytest.mark.parametrize(("cost", "wait"), [(0.01, 0.1), (0.3, 3.0), (5.0, LONGEST)])
+def test_slow_judging_is_done_less_often_but_an_alarm_never_waits_long(monkeypatch, cost, wait):
+    clock = {"wall": 100.0, "work": 0.0}
+    monkeypatch.setattr(diagnosing.time, "monotonic", lambda: clock["wall"])
+    monkeypatch.setattr(diagnosing.time, "process_time", lambda: clock["work"])
+
+    def judge(record):
+        clock["work"] += cost
+        return True
+
+    looking = diagnosing._Looking(judge)
+    assert looking(Record([]))
+    clock["wall"] += wait - 0.01
+    assert not looking(Record([]))
+    clock["wall"] += 0.02
+    assert looking(Record([]))
+    assert wait + EVERY < 10

@@ -21,6 +21,9 @@ from gradatim.treatments import TREATMENTS
 EVERY = 2.0
 """Seconds between two looks at a Record that grows; more when judging it takes long."""
 
+LONGEST = 7.0
+"""Seconds between two looks even then: an alarm must come within ten."""
+
 LEAST_LIMIT = 30.0
 TIMES = 5.0
 """Trials may take this many times what the script took, and at least ``LEAST_LIMIT`` seconds."""
@@ -44,18 +47,18 @@ class Diagnosis(NamedTuple):
 
 
 class _Looking:
-    """Judges a growing Record, never using more than a tenth of the time for it."""
+    """Judges a growing Record, using at most a tenth of a processor, if that is often enough."""
 
     def __init__(self, judge: Callable[[Record], bool]) -> None:
         self._judge = judge
         self._next = 0.0
 
     def __call__(self, record: Record) -> bool:
-        began = time.monotonic()
-        if began < self._next:
+        now, began = time.monotonic(), time.process_time()
+        if now < self._next:
             return False
         answer = self._judge(record)
-        self._next = began + 10 * (time.monotonic() - began)
+        self._next = now + min(10 * (time.process_time() - began), LONGEST)
         return answer
 
 
