@@ -296,6 +296,27 @@ def test_a_warm_up_that_never_ends_is_a_fault_of_the_schedule(meant, late, found
     assert ("schedule-bug" in names(diagnose(record(rising, optimiser, *events)))) is found
 
 
+@pytest.mark.parametrize(("samples", "found"), [(100, False), (10_000, True)])
+def test_overfitting_shows_in_accuracy_beyond_chance(samples, found):
+    """Five points of 100 samples are chance, of 10,000 they are not."""
+
+    def evaluation(step, value, accuracy):
+        right = round(samples * accuracy)
+        loss = {
+            "name": "cross_entropy",
+            "value": value,
+            "labels": [samples, 0],
+            "right": [right, 0],
+        }
+        return {"event": "evaluation", "step": step, "training": False, "model": "Net",
+                "loss": loss}  # fmt: skip
+
+    pairs = [(0.4, 0.9), (0.2, 0.95), (0.3, 0.93), (0.5, 0.91), (0.55, 0.9), (0.6, 0.9)]
+    seen = [evaluation(20 * i + 20, *pair) for i, pair in enumerate(pairs)]
+    verdict = diagnose(record(losses([0.6] * 20 + [0.1] * 100), *readings(), *seen, steps=120))
+    assert ("overfitting" in names(verdict)) is found
+
+
 def readings(count=8, **more):
     return [backward(step, **more) for step in range(1, count + 1)]
 

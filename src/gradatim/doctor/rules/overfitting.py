@@ -8,7 +8,8 @@ predicted worse and worse.
 Evidence: statistical: the last three evaluations all lie above the lowest by 20 % and more, the
 last by 50 % and more than a tenth of the baseline, while the training loss is below half of the
 evaluation loss. Or training samples are known by heart (98 % right, a tenth of the evaluation loss)
-and new ones predicted worse by 30 points. Smaller gaps that do not grow are not reported.
+and new ones predicted worse by 30 points. Smaller gaps that do not grow are not reported, nor a
+loss that rises below the baseline while accuracy stays within two standard errors of its best.
 
 Wrong when: accuracy still rises while a few samples are confidently wrong.
 
@@ -16,6 +17,8 @@ Cure: stop at the lowest evaluation loss; more data; augmentation; weight decay;
 """
 
 from __future__ import annotations
+
+import math
 
 from gradatim.core.finding import Finding
 from gradatim.doctor.facts import Facts
@@ -48,6 +51,17 @@ def _by_heart(facts: Facts) -> Finding | None:
     )
 
 
+def _less_accurate(facts: Facts) -> bool:
+    """Say whether the last accuracy lies below the best by more than chance: two standard errors.
+
+    By a hundredth at least; where the number of samples is not known, by that.
+    """
+    best, last = max(value for _, value in facts.accuracies), facts.accuracies[-1][1]
+    samples = facts.evaluated_samples[-1] if facts.evaluated_samples else None
+    chance = 2 * math.sqrt(max(0.0, last * (1 - last)) / samples) if samples else 0.0
+    return last <= best - max(0.01, chance)
+
+
 def judge(facts: Facts) -> Answer:
     """Look for an evaluation loss that rises while training goes on."""
     losses = facts.evaluated
@@ -66,9 +80,7 @@ def judge(facts: Facts) -> Answer:
     late = facts.late_loss
     if not rises or last - lowest < 0.1 * base or late is None or late > 0.5 * last:
         return []
-    accuracy = dict(facts.accuracies)
-    best = max(accuracy.values(), default=0.0)
-    if accuracy and list(accuracy.values())[-1] > best - 0.01 and last < base:
+    if facts.accuracies and last < base and not _less_accurate(facts):
         return []
     return [
         found(
