@@ -168,10 +168,10 @@ def _pins(
     """Return an outline at step and layer of each alarm that names a layer."""
     rows = []
     for item in findings:
-        place = item.where.parameter or item.where.module
-        if item.level != "alarm" or not place:
+        where = item.where.parameter or item.where.module
+        if item.level != "alarm" or not where:
             continue
-        layer = next((n for n in names if n == place or n.startswith(f"{place}.")), None)
+        layer = next((n for n in names if n == where or n.startswith(f"{where}.")), None)
         if layer is None:
             continue
         since = item.step or steps[0]
@@ -182,28 +182,12 @@ def _pins(
     outline = theme.layer(
         "rect", rows, {"x": x, "y": y}, filled=False, stroke=ALARM, strokeWidth=2.5
     )
-    name = theme.layer(
-        "text",
-        rows[:1],
-        {"x": x, "y": y, "text": {"field": "label"}},
-        align="left",
-        dx=12,
-        color=ALARM,
-        fontWeight=600,
-        stroke=theme.PAPER,
-        strokeWidth=4,
-        strokeJoin="round",
-    )
-    over = theme.layer(
-        "text",
-        rows[:1],
-        {"x": x, "y": y, "text": {"field": "label"}},
-        align="left",
-        dx=12,
-        color=ALARM,
-        fontWeight=600,
-    )
-    return [outline, name, over]
+    text: dict[str, Any] = {"align": "left", "dx": 12, "color": ALARM, "fontWeight": 600}
+    place = {"x": x, "y": y, "text": {"field": "label"}}
+    halo = {"stroke": theme.PAPER, "strokeWidth": 4, "strokeJoin": "round"}
+    under = theme.layer("text", rows[:1], place, **text, **halo)
+    over = theme.layer("text", rows[:1], place, **text)
+    return [outline, under, over]
 
 
 def _words(

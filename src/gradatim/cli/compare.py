@@ -46,8 +46,7 @@ from gradatim.cli import options
     help="Passes over the data, instead of a budget.",
 )
 @click.option("--seed", type=int, metavar="N", help="The first of the seeds (default 0).")
-@click.option("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Arithmetic.")
+@options.machine_options
 @options.data_options
 @options.set_option
 @click.option(

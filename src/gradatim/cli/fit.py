@@ -38,16 +38,7 @@ from gradatim.cli import options
 @click.option(
     "--seed", type=int, metavar="N", help="Every random choice follows from it (default 0)."
 )
-@click.option(
-    "--device",
-    metavar="NAME",
-    help="auto (default), cpu, cuda, cuda:1 or mps.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16"]),
-    help="Arithmetic; chosen from a table of measured results when left out.",
-)
+@options.machine_options
 @options.data_options
 @options.set_option
 @click.option(

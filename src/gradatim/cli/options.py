@@ -87,6 +87,20 @@ def data_options(function: Function) -> Function:
     return function
 
 
+def machine_options(function: Function) -> Function:
+    """Add the options that say what does the arithmetic."""
+    options = (
+        click.option("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1 or mps."),
+        click.option(
+            "--precision", type=click.Choice(["fp32", "bf16"]),
+            help="Arithmetic; chosen from a table of measured results when left out.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def set_option(function: Function) -> Function:
     """Add ``--set KEY=VALUE``."""
     return click.option(
