@@ -14,6 +14,7 @@
     │   ├── NotARunError             no run is there
     │   └── CheckpointError          a checkpoint is missing, damaged or does not fit
     ├── DivergedError                training left the finite numbers before anything was kept
+    ├── MemoryShortageError          the smallest step does not fit into memory
     ├── PackageError                 a model package cannot be used
     ├── WeightsError                 a weight file does not fit the model
     └── DiskError                    writing failed: disk full, no permission
@@ -129,6 +130,10 @@ class CheckpointError(RunError):
 
 class DivergedError(GradatimError):
     """Training left the finite numbers before any weights were worth keeping."""
+
+
+class MemoryShortageError(GradatimError):
+    """The smallest step that can be taken does not fit into memory."""
 
 
 class PackageError(GradatimError):

@@ -20,6 +20,7 @@ from gradatim.training.carrying import Carrying, carries
 from gradatim.training.defaults import Task
 from gradatim.training.losses import Loss
 from gradatim.training.machine import Place, at_work
+from gradatim.training.micro_batches import is_shortage, shortage
 
 
 @dataclass(frozen=True)
@@ -182,15 +183,35 @@ def _outputs(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield float32 outputs, targets and indices (None where unknown) of every batch.
 
-    With ``carry`` each batch goes on where the last ended.
+    With ``carry`` each batch goes on where the last ended. Where the memory does not suffice for a
+    batch, it and all others are gone through in parts.
     """
     answer = Carrying(model) if carry else model
+    parts = 1
     with evaluation_mode(model):
         for batch in batches:
             inputs, targets = place.bring(batch)
-            with torch.inference_mode(), place.autocast():
-                outputs = answer(inputs).to(place.loss_dtype)
+            outputs, parts = _answered(answer, inputs, place, parts, 1 if carry else len(inputs))
             yield outputs, targets, batch[2] if len(batch) > 2 else None
+
+
+def _answered(
+    answer: Callable[[Tensor], Tensor], inputs: Tensor, place: Place, parts: int, most: int
+) -> tuple[Tensor, int]:
+    """Return the outputs of a batch, and in how many parts it went through: ``most`` at most."""
+    while True:
+        parts = min(parts, most)
+        try:
+            with torch.inference_mode(), place.autocast():
+                some = [answer(part) for part in inputs.tensor_split(parts)]
+                outputs = some[0] if parts == 1 else torch.cat(some)
+            return outputs.to(place.loss_dtype), parts
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            if parts == most:
+                raise shortage(len(inputs), error) from error
+        parts *= 2  # here, where the error holds no tensor any more
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from gradatim.core.recipe import Recipe
 from gradatim.errors import UsageError
-from gradatim.training import optimisers
+from gradatim.training import micro_batches, optimisers
 from gradatim.training.carrying import Carrying
 from gradatim.training.evaluation import evaluation_mode
 from gradatim.training.losses import Loss
@@ -32,6 +32,8 @@ class Learner:
     Attributes:
         carrying: the state handed on from batch to batch; None where none is.
         tuning: what is trained when; None for a network that starts from nothing.
+        parts: in how many micro-batches each step is gone through: 1, and twice as many each time
+            the memory did not suffice.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Learner:
         self.criterion = criterion
         self.recipe = recipe
         self.place = place
+        self.parts = 1
         self.tuning = Tuning(model, recipe.start) if tunes(recipe) else None
         groups = self.tuning.groups(recipe.training.weight_decay or 0.0) if self.tuning else None
         self.optimiser = optimisers.build(
@@ -59,20 +62,58 @@ class Learner:
         self._clip = recipe.training.clip or 0.0
 
     def step(self, inputs: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """Take one step at a learning rate; return loss (without penalty) and outputs, detached."""
+        """Take one step at a learning rate; return loss (without penalty) and outputs, detached.
+
+        Raises:
+            MemoryShortageError: the smallest parts the batch can be cut into do not fit.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
-        with self.place.autocast():
-            outputs = self.model(inputs) if self.carrying is None else self.carrying(inputs)
-        loss, outputs = self._loss(outputs, targets)
-        objective = loss + self._l1 * self._penalty() if self._l1 else loss
-        self.optimiser.zero_grad()
-        objective.backward()  # type: ignore[no-untyped-call]
+        loss, outputs = self._gradients(inputs, targets)
         if self.tuning is not None:
             self.tuning.pull()
         if self._clip:
             clip_grad_norm_(self._parameters, self._clip)
         self.optimiser.step()
+        return loss, outputs
+
+    def _gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of a batch, in as many parts as the memory asks for."""
+        while True:
+            self.optimiser.zero_grad()
+            try:
+                if self.parts == 1:
+                    return self._add_gradients(inputs, targets)
+                return self._gradients_of_parts(inputs, targets)
+            except (RuntimeError, MemoryError) as error:
+                if not micro_batches.is_shortage(error):
+                    raise
+                whole = self.carrying is not None  # the state belongs to all rows at once
+                if whole or not micro_batches.can_be_halved(len(targets), self.parts):
+                    raise micro_batches.shortage(len(targets), error) from error
+            self.parts *= 2  # here, where the error holds no tensor any more
+
+    def _gradients_of_parts(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of the parts; return loss and outputs of the whole."""
+        losses, outputs = [], []
+        parts = min(self.parts, max(1, len(targets) // micro_batches.LEAST))
+        for some, wanted, share in micro_batches.portions(inputs, targets, parts, self.criterion):
+            loss, answered = self._add_gradients(some, wanted, share)
+            losses.append(share * loss)
+            outputs.append(answered)
+        return torch.stack(losses).sum(), torch.cat(outputs)
+
+    def _add_gradients(
+        self, inputs: Tensor, targets: Tensor, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Add a share of the gradients of some samples; return loss and outputs, detached."""
+        with self.place.autocast():
+            outputs = self.model(inputs) if self.carrying is None else self.carrying(inputs)
+        loss, outputs = self._loss(outputs, targets)
+        objective = loss + self._l1 * self._penalty() if self._l1 else loss
+        if share != 1.0:
+            objective = share * objective
+        objective.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), outputs.detach()
 
     def _loss(self, outputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -44,6 +44,7 @@ class State:
         position: batches done in it; all of them until the epoch has been closed.
         seconds: of earlier processes.
         plans: plans written to the Record.
+        parts: micro-batches of a step.
     """
 
     step: int = 0
@@ -51,6 +52,7 @@ class State:
     position: int = 0
     seconds: float = 0.0
     plans: int = 0
+    parts: int = 1
 
 
 @dataclass
@@ -138,11 +140,26 @@ class Run:
             self.progress.show(self.plan.progress(state.step), self.journal.loss)
             if self.pace is not None and not self._head_only:
                 self._amend(self.pace)
+        if self.learner.parts != state.parts:
+            self._tell_parts(samples)
         if self.stopped.asked or self.journal.diverged is not None or self.ended:
             return True
         if self._due() and state.position < self.feed.steps:
             self.save()
         return False
+
+    def _tell_parts(self, samples: int) -> None:
+        """Tell that the steps are in more parts now, and keep it: a resumed run goes on so."""
+        parts = self.state.parts = self.learner.parts
+        text = (
+            f"the memory did not suffice for {samples} samples at once, so each step goes through "
+            f"{parts} parts from step {self.state.step} on: the same arithmetic up to rounding, "
+            "but batch normalisation counts each part by itself; a smaller data.batch_size "
+            "needs no parts"
+        )
+        self.journal.write("warning", text=text)
+        self.talk.warn(text)
+        self.save()
 
     def _amend(self, pace: Pace) -> None:
         """Move the end of the plan if the pace asks for it: kept on the disk before it counts."""
@@ -264,6 +281,7 @@ class Run:
             "position": state.position,
             "seconds": self.seconds,
             "plans": state.plans,
+            "parts": state.parts,
             "plan": self.plan.points,
             "sums": self.train_sums.to_dict(),
             "best": {
@@ -304,6 +322,7 @@ class Run:
         self.train_sums.restore(counters["sums"])
         for name in ("step", "epoch", "position", "seconds", "plans"):
             setattr(self.state, name, counters[name])
+        self.state.parts = self.learner.parts = counters.get("parts", 1)
 
     def finish(self, reason: str) -> None:
         """End the run: the best weights in the model, the end in Record and checkpoint."""
