@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -118,3 +120,36 @@ def test_a_model_without_weights_says_what_to_do():
     with pytest.raises(UsageError, match="no parameters") as refused:
         optimisers.build(nn.Flatten(), recipe_of("sgd"), "fused")
     assert "solve()" in str(refused.value)
+
+
+def test_the_compiler_is_not_imported_by_a_step():
+    """It takes a second, at every start."""
+    code = (
+        "import sys, torch\n"
+        "from gradatim.training import train\n"
+        "batches = [(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))] * 2\n"
+        "for name in ('adamw', 'nesterov', 'rmsprop'):\n"
+        "    train(torch.nn.Linear(2, 2), batches, epochs=1, optimiser=name, clip=1.0)\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_light_optimiser_is_the_class_with_its_hooks_and_its_bits():
+    weights = [torch.nn.Parameter(torch.linspace(-1, 1, 6)) for _ in range(2)]
+    light = optimisers.light(torch.optim.AdamW)([weights[0]], lr=0.1, fused=True)
+    plain = torch.optim.AdamW([weights[1]], lr=0.1, fused=True)
+    assert isinstance(light, torch.optim.AdamW)
+    assert type(light).__name__ == "AdamW"
+    steps = []
+    light.register_step_post_hook(lambda *_: steps.append(1))
+    for number in range(3):
+        for weight in weights:
+            weight.grad = torch.sin(weight.detach() + number)
+        light.step()
+        plain.step()
+    assert torch.equal(*weights)
+    assert len(steps) == 3
+    assert light.state_dict()["state"][0].keys() == plain.state_dict()["state"][0].keys()
+    light.zero_grad()
+    assert weights[0].grad is None

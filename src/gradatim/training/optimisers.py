@@ -7,8 +7,10 @@ computed: ``fused`` (one kernel for everything), ``foreach`` (one kernel a kind 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -25,29 +27,29 @@ Builder = Callable[[Groups, TrainingRecipe, dict[str, bool]], Optimizer]
 
 def sgd(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Stochastic gradient descent: w -= rate * g."""
-    return torch.optim.SGD(groups, lr=_rate(recipe), **form)
+    return light(torch.optim.SGD)(groups, lr=_rate(recipe), **form)
 
 
 def momentum(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Heavy ball (Polyak 1964): v = m v + g, w -= rate * v."""
-    return torch.optim.SGD(groups, lr=_rate(recipe), momentum=_momentum(recipe), **form)
+    return light(torch.optim.SGD)(groups, lr=_rate(recipe), momentum=_momentum(recipe), **form)
 
 
 def nesterov(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Momentum with a look ahead (Nesterov 1983): v = m v + g, w -= rate * (g + m v)."""
-    return torch.optim.SGD(
+    return light(torch.optim.SGD)(
         groups, lr=_rate(recipe), momentum=_momentum(recipe), nesterov=True, **form
     )
 
 
 def adagrad(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Divide by the root of the sum of squared gradients (Duchi et al. 2011)."""
-    return torch.optim.Adagrad(groups, lr=_rate(recipe), eps=_epsilon(recipe), **form)
+    return light(torch.optim.Adagrad)(groups, lr=_rate(recipe), eps=_epsilon(recipe), **form)
 
 
 def rmsprop(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Divide by the root of a running mean of squares, of decay ``beta2`` (Hinton 2012)."""
-    return torch.optim.RMSprop(
+    return light(torch.optim.RMSprop)(
         groups,
         lr=_rate(recipe),
         alpha=_beta2(recipe),
@@ -59,23 +61,44 @@ def rmsprop(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Op
 
 def adadelta(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Scale by running means of squared updates and gradients, of decay ``beta2`` (Zeiler 2012)."""
-    return torch.optim.Adadelta(
+    return light(torch.optim.Adadelta)(
         groups, lr=_rate(recipe), rho=_beta2(recipe), eps=_epsilon(recipe), **_unfused(form)
     )
 
 
 def adam(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Running means of gradients and of their squares, bias-corrected (Kingma and Ba 2015)."""
-    return torch.optim.Adam(
+    return light(torch.optim.Adam)(
         groups, lr=_rate(recipe), betas=_betas(recipe), eps=_epsilon(recipe), **form
     )
 
 
 def adamw(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Optimizer:
     """Adam with weight decay beside the gradient (Loshchilov and Hutter 2019)."""
-    return torch.optim.AdamW(
+    return light(torch.optim.AdamW)(
         groups, lr=_rate(recipe), betas=_betas(recipe), eps=_epsilon(recipe), **form
     )
+
+
+@cache
+def light(kind: type[Optimizer]) -> Callable[..., Optimizer]:
+    """Return an optimiser class without what PyTorch wraps around it for its compiler.
+
+    The wrappers import the whole compiler at the first step, 0.9 to 1.3 seconds of every start,
+    to keep it out of the update. The arithmetic below them, hooks and states are the class's own.
+    """
+
+    def zero_grad(self: Optimizer, set_to_none: bool = True) -> None:
+        inspect.unwrap(Optimizer.zero_grad)(self, set_to_none)  # looked up now: it may be watched
+
+    methods = {
+        "__doc__": kind.__doc__,
+        "__module__": kind.__module__,
+        "add_param_group": inspect.unwrap(kind.add_param_group),
+        "step": torch.no_grad()(inspect.unwrap(cast(Callable[..., Any], kind.step))),
+        "zero_grad": zero_grad,
+    }
+    return cast(Callable[..., Optimizer], type(kind.__name__, (kind,), methods))
 
 
 def weights_and_others(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
