@@ -13,9 +13,12 @@ from PIL import Image
 from tests.data.hostile import encoded, picture
 
 from gradatim.core.talk import SILENCE
+from gradatim.data import decoders
+from gradatim.data import facts as facts_module
 from gradatim.data import store as store_module
 from gradatim.data.decode import Policy, fit_to
-from gradatim.data.store import Facts, fingerprints, open_or_build
+from gradatim.data.facts import Facts
+from gradatim.data.store import fingerprints, open_or_build
 from gradatim.errors import DiskError
 
 POLICY = Policy(24, "crop", 3)
@@ -153,9 +156,9 @@ def test_only_what_changed_is_read_again(photos, tmp_path, monkeypatch):
     build(photos, tmp_path)
     os.utime(photos[3], (1_100_000_000, 1_100_000_000))  # touched, the content is the same
     read = []
-    original = store_module.read_bytes
+    original = facts_module.read_bytes
     monkeypatch.setattr(
-        store_module, "read_bytes", lambda path: read.append(path) or original(path)
+        facts_module, "read_bytes", lambda path: read.append(path) or original(path)
     )
     talk = Counting()
     build(photos, tmp_path, talk=talk)
@@ -281,7 +284,7 @@ def test_an_interruption_leaves_nothing_behind(photos, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store_module, "to_channels", interrupted)
+    monkeypatch.setattr(facts_module, "to_channels", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(photos, tmp_path)
     assert leftovers(tmp_path) == []
@@ -296,6 +299,62 @@ def test_threads_give_the_same_as_one(photos, tmp_path, monkeypatch):
     assert (build(photos, tmp_path).pixels == one).all()
 
 
+@pytest.fixture
+def thumbnails(tmp_path, monkeypatch):
+    """Small pictures, one of them damaged, that count as many."""
+    root = tmp_path / "photos"
+    root.mkdir()
+    files = [root / f"{number:02}.png" for number in range(23)]
+    for number, file in enumerate(files):
+        file.write_bytes(encoded(picture(20 + number, 16, seed=number), "PNG"))
+    files[11].write_bytes(b"no picture")
+    settle(files)
+    monkeypatch.setattr(store_module, "CHUNK_FILES", 3)
+    monkeypatch.setattr(store_module, "_cores", lambda: 3)
+    return files
+
+
+def test_processes_give_the_same_as_one(thumbnails, tmp_path, monkeypatch):
+    one = build(thumbnails, tmp_path)
+    pixels = np.array(one.pixels)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(decoders, "LEAST_FILES", 20)
+    here = []
+    monkeypatch.setattr(decoders, "read_chunk", lambda *given: here.append(given))
+    shared = build(thumbnails, tmp_path)
+    assert not here
+    assert (shared.pixels == pixels).all()
+    assert shared.key == one.key
+    assert (shared.histogram == one.histogram).all()
+    assert shared.facts.reasons == one.facts.reasons == {11: one.facts.reasons[11]}
+    for name in ("content", "pixels", "sizes", "grey", "format", "treated"):
+        assert (getattr(shared.facts, name) == getattr(one.facts, name)).all()
+
+
+@pytest.mark.parametrize("fate", ["cannot start", "ends at once", "ends on the way", "lies"])
+def test_what_a_process_leaves_undone_is_done_here(thumbnails, tmp_path, monkeypatch, fate):
+    one = np.array(build(thumbnails, tmp_path).pixels)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(decoders, "LEAST_FILES", 20)
+    if fate == "cannot start":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    else:
+        program = {
+            "ends at once": "raise SystemExit(3)",
+            "ends on the way": "from gradatim.data import decoders as d, facts as f\n"
+            "n = [0]\n"
+            "def twice(*given):\n"
+            "    n[0] += 1\n"
+            "    return f.read_chunk(*given) if n[0] < 3 else exit(3)\n"
+            "d.read_chunk = twice\n"
+            "d.serve()",
+            "lies": "import sys; sys.stdout.buffer.write(bytes([9] * 100_000))",
+        }[fate]
+        monkeypatch.setattr(decoders, "_PROGRAM", program)
+    assert (build(thumbnails, tmp_path).pixels == one).all()
+    assert leftovers(tmp_path) == []
+
+
 def test_an_error_in_a_thread_ends_the_pass(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "SMALL_FILE_BYTES", 0)
     monkeypatch.setattr(store_module, "CHUNK_FILES", 1)
@@ -303,7 +362,7 @@ def test_an_error_in_a_thread_ends_the_pass(photos, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(store_module, "fit_to", broken)
+    monkeypatch.setattr(facts_module, "fit_to", broken)
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="a fault of ours"):
         build(photos, tmp_path)
@@ -366,7 +425,7 @@ def test_killed_at_any_instant_the_next_builds_it(photos, tmp_path):
 def test_facts_are_read_as_written(photos, tmp_path):
     photos[2].write_bytes(b"")
     facts = build(photos, tmp_path).facts
-    facts.write(tmp_path / "facts.npz")
+    (tmp_path / "facts.npz").write_bytes(facts.to_bytes())
     read = Facts.read(tmp_path / "facts.npz")
     assert read.key == facts.key and read.reasons == facts.reasons
     for name in ("content", "pixels", "sizes", "grey", "format", "treated"):

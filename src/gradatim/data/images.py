@@ -25,9 +25,10 @@ from gradatim.data.audit import (
 from gradatim.data.cache import cache_folder
 from gradatim.data.dataset import Part
 from gradatim.data.decode import FORMATS, TREATMENTS, Policy
+from gradatim.data.facts import Facts
 from gradatim.data.raw import RawImages
 from gradatim.data.sizes import choose_channels, choose_shape, choose_size
-from gradatim.data.store import Facts, Store, open_or_build
+from gradatim.data.store import Store, open_or_build
 from gradatim.errors import EmptySourceError, TooFewClassesError, ValueRefusedError
 
 Task = Literal["classification", "regression"]

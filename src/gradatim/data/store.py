@@ -30,7 +30,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,35 +39,32 @@ from PIL import Image
 
 from gradatim.core.files import write_bytes, write_json
 from gradatim.core.talk import Bar, Talk
+from gradatim.data import decoders
 from gradatim.data.cache import building, cache_errors, claim
-from gradatim.data.decode import (
-    FORMATS,
-    OPENED,
-    TREATMENTS,
-    VERSION,
-    Decoded,
-    Policy,
-    decode,
-    fit_to,
-    to_channels,
+from gradatim.data.decode import OPENED, Policy
+from gradatim.data.facts import (
+    DIGEST_BYTES,
+    Facts,
+    content_key,
+    content_of,
+    read_chunk,
+    short_hash,
 )
 from gradatim.data.quiet import quiet
-from gradatim.data.reading import Rejected, read_bytes
+from gradatim.data.reading import read_bytes
 from gradatim.data.statistics import value_counts
 from gradatim.errors import DiskError
-
-DIGEST_BYTES = 16
-"""128 bits: among a billion files the chance of one accidental equality is below 1e-20."""
 
 SAMPLED_HEADERS = 512
 HEADER_BYTES = 2**16
 """Read of each sampled file; enough for the size of nearly all, and the rest says nothing yet."""
 
-CHUNK_FILES = 64
+CHUNK_FILES = 1024
 SMALL_FILE_BYTES = 8_192
-"""Below this mean size decoding is mostly Python, and threads only get into each other's way.
-Measured, pictures a second in one thread and in two: 32 x 32 JPEGs of 0.9 kB, then through Pillow,
-10,200 and 7,700; photos of 28 kB 610 and 890 (2 cores, Python 3.11, Pillow 13)."""
+"""Below this mean size decoding is mostly Python, and threads only get into each other's way, so
+many such files are shared by processes. Measured, pictures a second in one thread and in two:
+32 x 32 JPEGs of 0.9 kB, then through Pillow, 10,200 and 7,700; photos of 28 kB 610 and 890
+(2 cores, Python 3.11, Pillow 13)."""
 
 SETTLED_SECONDS = 2.0
 """A file changed less than this before it was hashed may change again within the same tick of the
@@ -76,78 +72,7 @@ file system's clock, so its hash is not remembered."""
 
 CHUNK_BYTES = 4 * 2**20
 _NPY_HEADER_BYTES = 128
-_TREATMENT_BITS = {name: 1 << bit for bit, name in enumerate(TREATMENTS)}
-_FORMAT_NUMBERS = {name: number for number, name in enumerate(FORMATS, start=1)}
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of each file, in the order given; does not depend on what it is fitted to.
-
-    Attributes:
-        content: ``N x 16`` uint8, hash of each file's bytes.
-        pixels: ``N x 16`` uint8, hash of each upright decoded picture with its size.
-        sizes: ``N x 2`` int32, width and height of the upright picture; 0 where rejected.
-        grey: ``N`` bool, whether the picture holds no colour.
-        format: ``N`` uint8, 1 + position in ``FORMATS``; 0 where rejected.
-        treated: ``N`` uint32, bit ``i`` is the i-th name of ``TREATMENTS``.
-        reasons: row -> why the file is rejected.
-    """
-
-    content: np.ndarray
-    pixels: np.ndarray
-    sizes: np.ndarray
-    grey: np.ndarray
-    format: np.ndarray
-    treated: np.ndarray
-    reasons: dict[int, str]
-
-    def __len__(self) -> int:
-        return len(self.content)
-
-    @property
-    def kept(self) -> np.ndarray:
-        """Rows of the files that are used, int64, ascending."""
-        return np.flatnonzero(self.sizes[:, 0])
-
-    @property
-    def key(self) -> str:
-        """Fingerprint of the content of all files in their order."""
-        return content_key(self.content)
-
-    def treatment(self, name: str) -> np.ndarray:
-        """Return the rows of the files that had the treatment."""
-        return np.flatnonzero(self.treated & _TREATMENT_BITS[name])
-
-    @classmethod
-    def joined(cls, facts: Sequence[Facts]) -> Facts:
-        """Return the facts of files one after the other."""
-        reasons: dict[int, str] = {}
-        start = 0
-        for some in facts:
-            reasons |= {start + row: reason for row, reason in some.reasons.items()}
-            start += len(some)
-        arrays = {name: np.concatenate([getattr(f, name) for f in facts]) for name in _ARRAYS}
-        return cls(**arrays, reasons=reasons)
-
-    def write(self, path: Path) -> None:
-        """Write an ``.npz`` file, whole or not at all."""
-        content = io.BytesIO()
-        reasons = np.frombuffer(json.dumps(self.reasons).encode(), dtype=np.uint8)
-        np.savez(content, reasons=reasons, **{name: getattr(self, name) for name in _ARRAYS})
-        write_bytes(path, content.getvalue())
-
-    @classmethod
-    def read(cls, path: Path) -> Facts:
-        """Read what ``write`` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            reasons = json.loads(arrays["reasons"].tobytes())
-            columns = {name: arrays[name] for name in _ARRAYS}
-        return cls(**columns, reasons={int(row): reason for row, reason in reasons.items()})
-
-
-_ARRAYS = ("content", "pixels", "sizes", "grey", "format", "treated")
 
 
 @dataclass(frozen=True)
@@ -195,7 +120,7 @@ def open_or_build(
     begun = time.perf_counter()
     paths = [os.fspath(file) for file in files]
     prints = fingerprints(paths)
-    folder = claim(cache, "files", _short_hash(os.fsencode(root.resolve())), source)
+    folder = claim(cache, "files", short_hash(os.fsencode(root.resolve())), source)
     memory = folder / "memory.npz"
 
     content = _recall(memory, paths, prints, talk)
@@ -246,15 +171,6 @@ def _suggest(paths: Sequence[str], choose: Choose) -> Policy:
 
 
 # --- what is there already ----------------------------------------------------------------------
-
-
-def content_key(content: np.ndarray) -> str:
-    """Return the fingerprint of files by the hashes of their content, ``N x 16`` uint8."""
-    return _short_hash(f"{VERSION} {len(content)} ".encode() + content.tobytes())
-
-
-def _short_hash(content: bytes) -> str:
-    return blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def _facts_name(policy: Policy) -> str:
@@ -336,14 +252,14 @@ def _hash_anew(paths: Sequence[str], prints: np.ndarray, talk: Talk) -> np.ndarr
     """Return the content hashes of files, ``N x 16`` uint8."""
     digests = bytearray()
     with talk.track("look for changes", len(paths), "files") as bar:
-        for some in _in_order(_hash_chunk, *_chunks(paths, prints)):
+        for some in _in_order(_hash_chunk, *_chunks(paths, prints)[:2]):
             digests += some
             bar.update(len(digests) // DIGEST_BYTES)
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _hash_chunk(paths: Sequence[str]) -> bytes:
-    return b"".join(_content_of(path)[1] for path in paths)
+    return b"".join(content_of(path)[1] for path in paths)
 
 
 def _rows_of(names: bytes, paths: Sequence[str]) -> np.ndarray:
@@ -377,84 +293,27 @@ def _remember(
 # --- the pass -----------------------------------------------------------------------------------
 
 
-def _content_of(path: str) -> tuple[bytes | Rejected, bytes]:
-    """Return a file's bytes, or why there are none, and the hash of either."""
-    try:
-        content = read_bytes(path)
-    except Rejected as fate:
-        return fate, blake2b(f"rejected {fate}".encode(), digest_size=DIGEST_BYTES).digest()
-    return content, blake2b(content, digest_size=DIGEST_BYTES).digest()
-
-
-def _read_chunk(paths: Sequence[str], policy: Policy) -> tuple[Facts, np.ndarray]:
-    """Read, hash, decode and fit some files; return their facts and the pixels of the usable."""
-    count = len(paths)
-    content, digests = bytearray(), bytearray()
-    sizes = np.zeros((count, 2), dtype=np.int32)
-    grey, treated = np.zeros(count, dtype=bool), np.zeros(count, dtype=np.uint32)
-    form = np.zeros(count, dtype=np.uint8)
-    reasons: dict[int, str] = {}
-    pixels = np.empty((count, policy.size, policy.size, policy.channels), dtype=np.uint8)
-    used = 0
-    for row, path in enumerate(paths):
-        read, digest = _content_of(path)
-        content += digest
-        try:
-            if isinstance(read, Rejected):
-                raise read
-            picture = decode(read, policy.reduced_side)
-        except Rejected as fate:
-            reasons[row] = fate.reason
-            digests += bytes(DIGEST_BYTES)
-            continue
-        fitted = to_channels(picture.pixels, policy.channels)
-        pixels[used] = fit_to(fitted, policy.size, policy.shape)
-        used += 1
-        digests += _picture_digest(picture)
-        sizes[row] = picture.width, picture.height
-        grey[row] = picture.grey
-        form[row] = _FORMAT_NUMBERS[picture.format]
-        treated[row] = sum(_TREATMENT_BITS[name] for name in picture.treatments)
-    facts = Facts(
-        np.frombuffer(content, dtype=np.uint8).reshape(count, DIGEST_BYTES),
-        np.frombuffer(digests, dtype=np.uint8).reshape(count, DIGEST_BYTES),
-        sizes,
-        grey,
-        form,
-        treated,
-        reasons,
-    )
-    return facts, pixels[:used]
-
-
-def _picture_digest(picture: Decoded) -> bytes:
-    """Hash the pixels with their arrangement, so that 2 x 8 and 4 x 4 pictures differ."""
-    shape = f"{picture.width} {picture.height} {picture.pixels.shape}".encode()
-    digest = blake2b(shape, digest_size=DIGEST_BYTES)
-    digest.update(np.ascontiguousarray(picture.pixels).data)
-    return digest.digest()
-
-
 def _build(
     paths: Sequence[str], prints: np.ndarray, policy: Policy, source: str, cache: Path, bar: Bar
 ) -> tuple[Facts, Path]:
     """Go over all files once; return the facts and the folder of the store."""
-    chunks, workers = _chunks(paths, prints)
-    _check_space(cache, len(paths) * policy.size**2 * policy.channels)
+    each = policy.size**2 * policy.channels
+    _check_space(cache, len(paths) * each)
+    chunks, workers, small = _chunks(paths, prints, each)
 
     every: list[Facts] = []
     histogram = np.zeros((policy.channels, 256), dtype=np.int64)
     done = rejected = 0
     with quiet(), building(cache, ".npy") as file:
         file.write(bytes(_NPY_HEADER_BYTES))
-        with closing(_in_order(partial(_read_chunk, policy=policy), chunks, workers)) as results:
+        with closing(_decoded(chunks, policy, workers, small)) as results:
             for facts, pixels in results:
                 file.write(pixels.tobytes())
                 histogram += value_counts(pixels)
                 every.append(facts)
                 done, rejected = done + len(facts), rejected + len(facts.reasons)
                 bar.update(done, **({"rejected": f"{rejected:,}"} if rejected else {}))
-        facts = Facts.joined(every or [_read_chunk([], policy)[0]])
+        facts = Facts.joined(every or [read_chunk([], policy)[0]])
         place = claim(cache, "images", facts.key, source)
         shape = (len(facts.kept), policy.size, policy.size, policy.channels)
         file.seek(0)
@@ -463,17 +322,36 @@ def _build(
         os.fsync(file.fileno())
         file.close()  # Windows moves no open file
         _move(Path(file.name), place / f"{_policy_name(policy)}.npy")
-        facts.write(place / f"{_facts_name(policy)}.npz")
+        write_bytes(place / f"{_facts_name(policy)}.npz", facts.to_bytes())
         write_json(place / f"{_policy_name(policy)}.json", histogram.tolist())  # last: now whole
     return facts, place
 
 
-def _chunks(paths: Sequence[str], prints: np.ndarray) -> tuple[list[Sequence[str]], int]:
-    """Cut the files into pieces of work, and say how many threads are to work on them."""
+def _chunks(
+    paths: Sequence[str], prints: np.ndarray, each: int = 0
+) -> tuple[list[Sequence[str]], int, bool]:
+    """Cut the files into pieces of work; say how many threads are to work, and if they are small.
+
+    Args:
+        paths: of the files.
+        prints: their sizes and times.
+        each: bytes of what comes of a file.
+    """
     mean_bytes = prints[:, 0].clip(min=0).mean() if len(prints) else 0.0
-    size = int(np.clip(CHUNK_BYTES / max(mean_bytes, 1.0), 1, CHUNK_FILES))
+    small = bool(mean_bytes < SMALL_FILE_BYTES)
+    size = int(np.clip(CHUNK_BYTES / max(mean_bytes, each, 1.0), 1, CHUNK_FILES))
     chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    return chunks, 1 if mean_bytes < SMALL_FILE_BYTES else _cores()
+    return chunks, 1 if small else _cores(), small
+
+
+def _decoded(
+    chunks: Sequence[Sequence[str]], policy: Policy, workers: int, small: bool
+) -> Generator[tuple[Facts, np.ndarray], None, None]:
+    """Yield what comes of every chunk in order, by threads, processes or here."""
+    many = sum(map(len, chunks)) >= decoders.LEAST_FILES
+    if small and many and _cores() > 1:
+        return decoders.decoded(chunks, policy, _cores())
+    return _in_order(partial(read_chunk, policy=policy), chunks, workers)
 
 
 def _in_order(
