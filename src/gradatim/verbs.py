@@ -6,6 +6,7 @@ so that listing names or asking for help loads no torch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def fit(
         weights: what to start from: a run or package folder, a ``.safetensors`` or ``.pth`` file
             (with ``model``), ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
             A linear layer is fitted on the features, then the network is fine-tuned.
-        budget: seconds, or a text such as ``"10m"``, that the call may take after the audit.
+        budget: seconds, or a text such as ``"10m"``, that the call may take, the audit included.
         epochs: passes over the training samples; with a budget, at most so many.
         seed: every random choice follows from it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
@@ -73,6 +74,7 @@ def fit(
     Raises:
         GradatimError: the source, a name, a value or the disk does not allow it; nothing is lost.
     """
+    began = time.monotonic()  # before torch is loaded: a budget is the time of the whole call
     from gradatim.experiments.run import start
 
     chosen = _recipe(
@@ -91,7 +93,7 @@ def fit(
         },
         settings,
     )
-    return start(chosen, Path(out) if out is not None else None, talk)
+    return start(chosen, Path(out) if out is not None else None, talk, began)
 
 
 def resume(run: Place, *, talk: Talk = SILENCE) -> Run:
@@ -105,9 +107,10 @@ def resume(run: Place, *, talk: Talk = SILENCE) -> Run:
         NotARunError: no run is there.
         CheckpointError: the checkpoint is damaged, or the data are no longer the same.
     """
+    began = time.monotonic()
     from gradatim.experiments.run import go_on
 
-    return go_on(Path(run), talk)
+    return go_on(Path(run), talk, began)
 
 
 def evaluate(

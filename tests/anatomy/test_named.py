@@ -55,7 +55,7 @@ def test_a_network_that_needs_numbers_while_it_runs():
         name
         for name in sorted(set(models.MODELS) - {"knn", "majority", "ngram"})
         if not name.startswith(("alexnet", "vgg", "nin", "googlenet"))
-        and (not name.startswith("resnet") or name in ("resnet20", "resnet56"))
+        and (not name.startswith("resnet") or name in ("resnet9", "resnet20", "resnet56"))
     ],
 )
 def test_the_other_networks_of_the_zoo_are_explained(name):

@@ -10,7 +10,8 @@ from gradatim.models import build
 from gradatim.models.head import blocks_of, features_of, find_head, fit_outputs, replace_head
 
 COLOUR = Spec("classification", "image", (3, 32, 32), ("a", "b", "c"))
-CONVOLUTIONAL = ["lenet", "alexnet", "vgg11_bn", "nin", "googlenet", "resnet18", "resnet20"]
+CONVOLUTIONAL = ["lenet", "alexnet", "vgg11_bn", "nin", "googlenet", "resnet18"]
+CONVOLUTIONAL += ["resnet9", "resnet20"]
 
 
 class OutOfOrder(nn.Module):

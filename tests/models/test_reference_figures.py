@@ -141,6 +141,18 @@ def test_small_residual_networks_have_the_parameters_of_the_paper(name, millions
         assert total == 269_722
 
 
+def test_resnet9_has_the_published_parameters():
+    """6,573,120 is what tools print for Page's network with 64 channels; here by hand, too."""
+    with torch.device("meta"):
+        module = models.full_size("resnet9")
+    total = sum(p.numel() for p in module.parameters())
+    joined = 3 * 64 + 64 * 128 + 2 * 128**2 + 128 * 256 + 256 * 512 + 2 * 512**2
+    norms = 2 * (64 + 3 * 128 + 256 + 3 * 512)
+    assert total == 9 * joined + norms + 512 * 10 == 6_573_120
+    layers = [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 9
+
+
 def test_a_dense_network_of_the_course():
     """784 x 15 + 15 + 15 x 10 + 10; some notes multiply the layers and print 117,625."""
     with torch.device("meta"):

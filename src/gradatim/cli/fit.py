@@ -27,7 +27,7 @@ from gradatim.cli import options
 @click.option(
     "--budget",
     metavar="TIME",
-    help="Time the command may take after the audit: 90s, 10m, 1h (default 5m).",
+    help="Time the command may take, audit included: 90s, 10m, 1h (default 5m).",
 )
 @click.option(
     "--epochs",

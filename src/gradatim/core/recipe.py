@@ -167,7 +167,7 @@ class TrainingRecipe:
         step_every, step_factor: the ``step`` schedule multiplies by the factor after each such
             share of the steps.
         epochs: passes over the training samples; with a budget, at most so many.
-        budget: seconds the whole command may take after the audit.
+        budget: seconds the whole command may take, the audit included.
         plan: frozen by the run: points ``[step, progress]``; the schedule follows the line
             through them and ends at progress 1.
         early_stopping: epochs without a better validation metric before stopping; 0 is off.

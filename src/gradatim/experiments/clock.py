@@ -1,10 +1,8 @@
-"""The budget of one command, counted from the end of the audit."""
+"""The budget of one command, counted from its start."""
 
 from __future__ import annotations
 
 import time
-
-REPORT_SECONDS = 4.0  # writing the report: charts are drawn twice, for light and dark
 
 
 class Clock:
@@ -12,12 +10,15 @@ class Clock:
 
     Args:
         budget: seconds in all; None when the length of training is given in epochs.
+        began: reading of ``time.monotonic`` when the command began; now when None.
         spent: seconds already used by an earlier part of the same run.
     """
 
-    def __init__(self, budget: float | None, spent: float = 0.0) -> None:
+    def __init__(
+        self, budget: float | None, began: float | None = None, spent: float = 0.0
+    ) -> None:
         self.budget = budget
-        self._began = time.monotonic() - spent
+        self._began = (time.monotonic() if began is None else began) - spent
 
     @property
     def spent(self) -> float:

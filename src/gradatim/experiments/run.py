@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradatim.core.duration import write_seconds
 from gradatim.core.recipe import Recipe
 from gradatim.core.record import RecordWriter
 from gradatim.core.talk import SILENCE, Talk
@@ -17,6 +19,8 @@ from gradatim.experiments import defaults, ending, fitting, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.ladder import climb
+
+LONG_AUDIT = 0.5  # of the budget
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ class Run:
         }
 
 
-def start(recipe: Recipe, out: Path | None, talk: Talk) -> Run:
-    """Fit as the recipe says, in a new run folder.
+def start(recipe: Recipe, out: Path | None, talk: Talk, began: float | None = None) -> Run:
+    """Fit as the recipe says, in a new run folder; a budget counts from ``began``, else from now.
 
     The folder appears after the audit, whole: a source that cannot be used leaves nothing behind.
     """
+    began = time.monotonic() if began is None else began
     folders.check_free(out)
     defaults.check(recipe)
     if recipe.start.weights is not None:
@@ -82,14 +87,16 @@ def start(recipe: Recipe, out: Path | None, talk: Talk) -> Run:
         model = fitting.build(prepared, recipe)  # refuses options before anything is written
         if recipe.start.weights is not None:
             starting.begin(model, prepared.spec, recipe, SILENCE)  # and weights that do not fit
-    clock = Clock(recipe.training.budget)
+    clock = Clock(recipe.training.budget, began)
+    _tell_long_audit(clock, talk)
     place = folders.create(recipe, prepared, out)
     talk.say(f"run folder {place}")
     return _carry_out(place, prepared, recipe, clock, talk)
 
 
-def go_on(place: Path, talk: Talk) -> Run:
+def go_on(place: Path, talk: Talk, began: float | None = None) -> Run:
     """Go on with a run that has not ended; leave one that has ended alone."""
+    began = time.monotonic() if began is None else began
     place = folders.find(place)
     record = folders.read_record(place)
     done = record.last("done")
@@ -115,8 +122,17 @@ def go_on(place: Path, talk: Talk) -> Run:
             given=recipe.data.source,
             next_step="bring the old data back, or fit again",
         )
-    clock = Clock(recipe.training.budget, spent=folders.seconds_spent(place))
+    clock = Clock(recipe.training.budget, began, spent=folders.seconds_spent(place))
     return _carry_out(place, prepared, recipe, clock, talk)
+
+
+def _tell_long_audit(clock: Clock, talk: Talk) -> None:
+    """Warn where the audit has left little of the budget for training."""
+    if clock.budget is not None and clock.spent > LONG_AUDIT * clock.budget:
+        talk.warn(
+            f"the audit took {write_seconds(clock.spent)} of the budget of "
+            f"{write_seconds(clock.budget)}; the decoded data are kept, so the next start is quick"
+        )
 
 
 def _carry_out(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk) -> Run:

@@ -39,6 +39,7 @@ MODELS: dict[str, str] = {
     "resnet50": "gradatim.models.resnet:ResNet50",
     "resnet101": "gradatim.models.resnet:ResNet101",
     "resnet152": "gradatim.models.resnet:ResNet152",
+    "resnet9": "gradatim.models.resnet9:ResNet9",
     "resnet20": "gradatim.models.resnet_cifar:ResNet20",
     "resnet32": "gradatim.models.resnet_cifar:ResNet32",
     "resnet44": "gradatim.models.resnet_cifar:ResNet44",
