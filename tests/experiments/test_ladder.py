@@ -1,5 +1,6 @@
 """The ladder: which rungs, on which samples, what each step bought, which one wins."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 import gradatim
 from gradatim.core.recipe import Recipe
-from gradatim.experiments import ladder
+from gradatim.data import prepare
+from gradatim.experiments import ending, ladder
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.defaults import RUNGS
 from gradatim.models import MODELS
@@ -97,20 +99,51 @@ def test_the_cheap_rungs_share_their_part():
     left = 0.0
     climbed: list = []
     for name in names[:-1]:
-        seconds = ladder._seconds(name, names, clock, climbed, 0.0)
+        seconds = ladder._seconds(name, names, clock, climbed)
         assert seconds is not None
         clock._began -= seconds  # as if it had taken all of it
         left += seconds
         climbed.append(None)
     assert left <= 0.15 * 1000
-    assert ladder._seconds(names[-1], names, clock, climbed, 0.0) == pytest.approx(
-        1000 - left, abs=1
+    assert ladder._seconds(names[-1], names, clock, climbed) == pytest.approx(
+        1000 - left - ending.SECONDS, abs=1
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds_a_step", "chosen"),
+    [
+        ({16: 1.0}, 16),  # nothing fits: the narrowest
+        ({16: 0.01, 24: 0.02, 32: 1.0}, 24),
+        (dict.fromkeys((16, 24, 32, 48, 64), 0.01), 64),
+    ],
+)
+def test_the_widest_net_that_is_seen_often_enough(monkeypatch, seconds_a_step, chosen):
+    timed = []
+
+    def seconds_per_step(prepared, recipe, enough, patience):
+        timed.append(recipe.get("model.width"))
+        return seconds_a_step[timed[-1]]
+
+    monkeypatch.setattr(ladder.fitting, "seconds_per_step", seconds_per_step)
+    prepared, recipe = prepare(Recipe().with_values({"data.source": "digits"}))
+    recipe = recipe.with_values({"model.name": "resnet9", "data.batch_size": 32})
+    steps = len(prepared.split.train) / 32
+    found = ladder._fitting_width(prepared, recipe, 0.02 * steps * ladder.LEAST_EPOCHS)
+    assert found.get("model.width") == chosen
+    assert timed == list(seconds_a_step)
+    assert "passes fit" in found.reasons["model.width"]
+
+
+def test_large_photos_end_with_the_net_for_large_photos():
+    prepared, recipe = prepare(Recipe().with_values({"data.source": "digits"}))
+    assert ladder._names(prepared, recipe)[-1] == "resnet9"
+    large = replace(prepared, spec=prepared.spec.with_shape(3, 96, 96))
+    assert ladder._names(large, recipe)[-1] == "resnet18"
 
 
 def test_neighbours_are_thinned_when_time_is_short(tmp_path, monkeypatch):
     from gradatim.core.talk import SILENCE
-    from gradatim.data import prepare
     from gradatim.experiments import fitting
 
     monkeypatch.setattr(fitting, "TRIED", 8)

@@ -61,6 +61,16 @@ def test_a_budget_is_used_and_kept(net, batches_of, fake_clock, drift, evaluatio
     assert trained.reason == "finished"
 
 
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_time_is_left_for_what_is_measured_afterwards(net, batches_of, fake_clock, drift):
+    budget_run(
+        net, batches_of, fake_clock, DRIFTS[drift], evaluation=1, budget=60, evaluations_after=6
+    )
+    taken = fake_clock.time - 1000
+    afterwards = 6 * DRIFTS[drift](taken)
+    assert 0.85 * 60 < taken + afterwards < 1.02 * 60
+
+
 def test_the_rate_ends_at_its_end(net, batches_of, fake_clock, folder):
     _, trained = budget_run(net, batches_of, fake_clock, DRIFTS["waves"], budget=60, folder=folder)
     record = Record.read(folder)

@@ -81,11 +81,11 @@ def test_the_budget_is_filled_and_not_passed():
     for seconds in (0.5, 3.3, 17.0, 60.0):
         for per_epoch in (1, 7, 50):
             for done in (0, 13):
-                costs = Costs(step=0.1, evaluation=0.37, end=0.2)
+                costs = Costs(step=0.1, evaluation=0.37, end=0.2, more=0.5)
 
                 def cost(end, done=done, per_epoch=per_epoch, costs=costs):
                     marks = {e for e in range(done + 1, end + 1) if e % per_epoch == 0} | {end}
-                    return (end - done) * costs.step + len(marks) * costs.evaluation + costs.end
+                    return (end - done) * costs.step + (len(marks) + 0.5) * costs.evaluation + 0.2
 
                 fitting = [e for e in range(done + 1, done + 700) if cost(e) <= seconds]
                 expected = max(fitting, default=done + 1)

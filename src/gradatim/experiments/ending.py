@@ -26,13 +26,7 @@ PROMPT, CONTINUED = 60, 400  # characters a model of the next one is given, and 
 TEMPERATURES = (0.5, 1.0)
 WORST = 24  # most wrong samples that are kept with their pictures
 GRID = 80  # points along each axis of a decision boundary
-REPORT_SECONDS = 3.0  # writing the report
-PER_SAMPLE = 8e-4  # seconds to measure a test sample: nearest neighbours need the most
-
-
-def seconds(prepared: Prepared) -> float:
-    """Return the seconds to leave for what is done after the training."""
-    return REPORT_SECONDS + PER_SAMPLE * len(prepared.split.test)
+SECONDS = 3.0  # to leave for package and report; each model leaves what measuring it takes
 
 
 def measure_and_keep(

@@ -245,6 +245,7 @@ def _descend(
         resume=True,
         talk=talk,
         seconds=seconds if recipe.training.plan is None else None,
+        evaluations_after=_evaluations_after(prepared),
         unscale=(prepared.preprocessing.target_mean, prepared.preprocessing.target_std),
         class_counts=class_counts(prepared),
         facts=data_facts(prepared, recipe) | dict(told or {}),
@@ -263,6 +264,12 @@ def _descend(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         measured=measure_on(prepared, recipe, model, "validation"),
     )
+
+
+def _evaluations_after(prepared: Prepared) -> float:
+    """Return what is measured after a training: the validation samples again and the test part."""
+    validation, test = len(prepared.split.validation), len(prepared.split.test)
+    return (validation + test) / validation if validation else 0.0
 
 
 def _diverged(place: Path, trained: training.Trained) -> DivergedError:
@@ -368,7 +375,8 @@ def _neighbours_that_fit(
 ) -> Recipe:
     """Return the recipe with as many training samples as can be compared within the time.
 
-    A few comparisons are timed; each is needed twice: to choose k, and to measure.
+    A few comparisons are timed. Those of a validation sample are needed twice, to choose k and to
+    measure; those of a test sample once, if no other model does better.
     """
     train, validation = prepared.split.train, prepared.split.validation
     if recipe.data.limit or len(validation) <= TRIED or len(train) <= LEAST_NEIGHBOURS:
@@ -376,7 +384,8 @@ def _neighbours_that_fit(
     cast(Solved, model).solve(batches(prepared, recipe, train), None)
     began = time.monotonic()
     measure_on(prepared, recipe, model, validation[:TRIED])
-    needed = 2 * (time.monotonic() - began) * len(validation) / TRIED
+    compared = 2 * len(validation) + len(prepared.split.test)
+    needed = (time.monotonic() - began) * compared / TRIED
     kept = max(LEAST_NEIGHBOURS, int(len(train) * seconds / needed))
     if kept >= len(train):
         return recipe

@@ -23,13 +23,15 @@ from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.fitting import Fitted
 from gradatim.experiments.measure import Measured, bought
+from gradatim.models.blocks import is_small
 from gradatim.stats import Interval
 
 CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the promise
 SHARES = {"knn": 1.5, "linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the cheap rungs divide it
 SHARES |= {"bag": 1.0, "ngram": 0.5, "rnn": 2.0, "gru": 2.5}
 SCRATCH_SHARE = 0.5  # of what is left, so that weights and no weights get the same time
-WIDTHS = (64, 32, 16)  # of the residual net's first stage
+WIDTHS = {"resnet9": (16, 24, 32, 48, 64), "resnet18": (16, 32, 64)}  # of the first layer
+LARGE = {"resnet9": "resnet18"}  # what takes the place of a net for small images
 PATIENCE = 0.02  # of what is left, for timing one width
 LEAST_EPOCHS = 5.0  # seen fewer times, a wide net does worse than a narrower one
 
@@ -71,11 +73,10 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
             folder = place / "rungs" / f"{number:02d}-{name.replace(' ', '-')}"
             talk.say(f"rung {number} of {len(names)}: {name}")
             own = _own_recipe(folder, recipe, number, name)
-            reserve = ending.seconds(prepared)
-            left = clock.left(reserve)
+            left = clock.left(ending.SECONDS)
             if name == names[-1] and left is not None and not folder.exists():
                 own = _fitting_width(prepared, own, left)
-            seconds = _seconds(name, names, clock, rungs, reserve)
+            seconds = _seconds(name, names, clock, rungs)
             fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
             before = rungs[-1].fitted if rungs else None
             gain = bought(before.measured, fitted.measured) if before else None
@@ -99,7 +100,10 @@ def _names(prepared: Prepared, recipe: Recipe) -> Sequence[str]:
     if recipe.start.weights is not None:
         compared = ("scratch",) if recipe.start.scratch else ()
         return ("majority", *(starting.LABELS[name] for name in (*compared, *starting.METHODS)))
-    return defaults.RUNGS[prepared.spec.kind, prepared.spec.task]
+    names = defaults.RUNGS[prepared.spec.kind, prepared.spec.task]
+    if prepared.spec.kind == "image" and not is_small(prepared.spec):
+        return [LARGE.get(name, name) for name in names]
+    return names
 
 
 def _label(recipe: Recipe, rung: Mapping[str, Any]) -> str:
@@ -121,9 +125,7 @@ def _own_recipe(folder: Path, recipe: Recipe, number: int, name: str) -> Recipe:
     return recipe.with_values(values)
 
 
-def _seconds(
-    name: str, names: Sequence[str], clock: Clock, rungs: Sequence[Rung], reserve: float
-) -> float | None:
+def _seconds(name: str, names: Sequence[str], clock: Clock, rungs: Sequence[Rung]) -> float | None:
     """Return the seconds a rung may take; None without a budget.
 
     The cheap rungs still to come divide what is left of their share; the last takes all the rest.
@@ -131,32 +133,35 @@ def _seconds(
     if clock.budget is None:
         return None
     if name == names[-1]:
-        return clock.left(reserve)
+        return clock.left(ending.SECONDS)
     if name == starting.LABELS["scratch"]:
-        return SCRATCH_SHARE * (clock.left(reserve) or 0.0)
+        return SCRATCH_SHARE * (clock.left(ending.SECONDS) or 0.0)
     to_come = names[len(rungs) : -1]
     left = max(CHEAP_SHARE * clock.budget - clock.spent, 0.01 * clock.budget)
     return left * SHARES.get(name, 0.2) / sum(SHARES.get(other, 0.2) for other in to_come)
 
 
 def _fitting_width(prepared: Prepared, recipe: Recipe, seconds: float) -> Recipe:
-    """Return the recipe of a residual net with the widest form that is seen often enough in time.
+    """Return the recipe of a deep net with the widest form that is seen often enough in time.
 
-    The step is timed on copies. The narrowest form is taken when none fits.
+    The step is timed on copies, from the narrowest form up; that one is taken when none fits.
     """
-    given = recipe.get("model.width") or recipe.start.weights is not None
-    if defaults.family(str(recipe.model.name)) != "resnet" or given:
+    widths = WIDTHS.get(str(recipe.model.name), ())
+    if not widths or recipe.get("model.width") or recipe.start.weights is not None:
         return recipe
-    for width in WIDTHS:
+    chosen, passes = widths[0], 0.0
+    for width in widths:
         tried = recipe.with_values({"model.width": width})
         steps = len(prepared.split.train) / (fitting.settle(prepared, tried).data.batch_size or 1)
         enough = seconds / steps / LEAST_EPOCHS
         step = fitting.seconds_per_step(prepared, tried, enough, PATIENCE * seconds)
         epochs = seconds / step / steps
-        if epochs >= LEAST_EPOCHS or width == WIDTHS[-1]:
+        if epochs >= LEAST_EPOCHS or width == widths[0]:
+            chosen, passes = width, epochs
+        if epochs < LEAST_EPOCHS:
             break
-    reason = f"about {epochs:.1f} passes fit in {write_seconds(seconds)}"
-    return recipe.with_values({"model.width": width}, reason)
+    reason = f"about {passes:.1f} passes fit in {write_seconds(seconds)}"
+    return recipe.with_values({"model.width": chosen}, reason)
 
 
 def _best(rungs: Sequence[Rung]) -> tuple[Rung, str]:

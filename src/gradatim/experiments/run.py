@@ -138,8 +138,8 @@ def _tell_long_audit(clock: Clock, talk: Talk) -> None:
 def _carry_out(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: Talk) -> Run:
     """Fit, measure on the test part once, package and report."""
     if not starting.is_ladder(recipe):
-        reserve = ending.seconds(prepared)
-        fitted = fitting.fit_model(prepared, recipe, place, talk, seconds=clock.left(reserve))
+        seconds = clock.left(ending.SECONDS)
+        fitted = fitting.fit_model(prepared, recipe, place, talk, seconds=seconds)
     else:
         fitted = climb(place, prepared, recipe, clock, talk).fitted
     folders.cut_after(place, "winner" if starting.is_ladder(recipe) else "end")

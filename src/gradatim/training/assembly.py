@@ -64,6 +64,7 @@ class Request:
     resume: bool
     talk: Talk
     seconds: float | None
+    evaluations_after: float
     unscale: tuple[float, float]
     class_counts: Sequence[int] | None
     facts: Mapping[str, Any]
@@ -330,6 +331,7 @@ def _plan(
 
     validation = None if request.validation is None else Feed(request.validation, 0)
     costs = time_parts(step, trial.evaluate, feed, validation, seconds)
+    costs = replace(costs, more=request.evaluations_after)
     pace = Pace(seconds, request.began, costs, feed.steps, most)
     plan = plan_for_steps(pace.first_plan())
     plans.keep(plan, f"{1000 * costs.step:.3g} ms a step, timed before the run")

@@ -89,6 +89,7 @@ def train(
     watch: Watch | None = None,
     observe: Callable[[Callable[..., None], int], AbstractContextManager[None]] | None = None,
     seconds: float | None = None,
+    evaluations_after: float = 0.0,
     unscale: tuple[float, float] = (0.0, 1.0),
     class_counts: Sequence[int] | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -112,6 +113,8 @@ def train(
         observe: makes a context in which the steps are made, from the function that writes an
             event into the Record and the number of steps made before.
         seconds: how long this call may take, instead of the recipe's ``training.budget``.
+        evaluations_after: of the budget so much is left for what the caller measures afterwards, as
+            multiples of one pass over the validation samples.
         unscale: mean and standard deviation of the targets in their own unit, where the batches
             hold standardised targets (regression).
         class_counts: training samples of each class, for balanced class weights; counted in one
@@ -146,6 +149,7 @@ def train(
         resume=resume,
         talk=talk,
         seconds=seconds,
+        evaluations_after=evaluations_after,
         unscale=unscale,
         class_counts=class_counts,
         facts=facts or {},

@@ -130,7 +130,7 @@ class Pace:
         now, end = clock.now(), plan.total_steps
         if step >= end:
             return None
-        late = now + self._costs.step + self._costs.evaluation + self._costs.end > self._aim
+        late = now + self._costs.step + self._costs.evaluation + self._costs.after > self._aim
         share = max(plan.progress(step), (now - self._began) / self._seconds)
         if late:
             if end == step + 1:

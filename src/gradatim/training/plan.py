@@ -111,11 +111,18 @@ class Costs:
         step: one optimiser step, with its data.
         evaluation: one pass over the validation samples.
         end: what is left to do after the last evaluation.
+        more: evaluations, of as many samples each, that follow when the run has ended.
     """
 
     step: float
     evaluation: float = 0.0
     end: float = 0.0
+    more: float = 0.0
+
+    @property
+    def after(self) -> float:
+        """Seconds of what follows when the last evaluation is done."""
+        return self.end + self.more * self.evaluation
 
     def of(self, done: int, end: int, steps_per_epoch: int) -> float:
         """Return the seconds from ``done`` steps to the end of a run of ``end`` steps.
@@ -123,7 +130,7 @@ class Costs:
         There is an evaluation after every epoch and one after the last step.
         """
         evaluations = -(-end // steps_per_epoch) - done // steps_per_epoch
-        return (end - done) * self.step + evaluations * self.evaluation + self.end
+        return (end - done) * self.step + evaluations * self.evaluation + self.after
 
 
 def plan_for_budget(
