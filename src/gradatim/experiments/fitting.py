@@ -35,6 +35,7 @@ from gradatim.models.external import is_external
 from gradatim.training import machine
 
 EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
+EVALUATED_PIXELS = 512 * 64 * 64  # of the images of one batch; a wide layer holds 100 maps of them
 EVALUATION_STREAMS = 32  # of one text; each begins without a memory of what was before
 TRIED_STEPS = 3  # training steps by which a deep net is timed
 TRIED = 64  # validation samples by which the comparison with all neighbours is timed
@@ -131,10 +132,18 @@ def batches(prepared: Prepared, recipe: Recipe, part: Part | np.ndarray) -> Batc
     return Batches(
         prepared,
         part,
-        batch_size=EVALUATION_BATCH,
+        batch_size=evaluation_batch(prepared),
         shuffle=False,
         layout=recipe.machine.layout or "contiguous",
     )
+
+
+def evaluation_batch(prepared: Prepared) -> int:
+    """Return how many samples are measured at once: of large images fewer."""
+    if prepared.spec.kind != "image":
+        return EVALUATION_BATCH
+    _, height, width = prepared.spec.shape
+    return max(1, min(EVALUATION_BATCH, EVALUATED_PIXELS // (height * width)))
 
 
 def measure_on(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from gradatim.core.recipe import MachineRecipe, Recipe
 from gradatim.errors import UsageError, ValueRefusedError
+from gradatim.training import memory
 
 Capability = Literal["amx", "avx512-bf16-amd", "avx512-bf16", "other", "cuda-bf16", "cuda", "mps"]
 ModelKind = Literal["deep-convolutional", "small-convolutional", "wide-dense", "dense", "recurrent"]
@@ -253,7 +254,7 @@ class Place:
 
 @contextmanager
 def at_work(place: Place, threads: int | None) -> Iterator[None]:
-    """Set threads and, on CUDA, kernels that repeat their bits; give all back at the end."""
+    """Set threads, memory and, on CUDA, kernels that repeat their bits; give all back at last."""
     before = torch.get_num_threads()
     cudnn = torch.backends.cudnn
     flags = cudnn.deterministic, cudnn.benchmark
@@ -262,7 +263,8 @@ def at_work(place: Place, threads: int | None) -> Iterator[None]:
     if place.device.type == "cuda":
         cudnn.deterministic, cudnn.benchmark = True, False
     try:
-        yield
+        with memory.kept():
+            yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
