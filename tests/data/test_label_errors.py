@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
+from sklearn.neighbors import KNeighborsClassifier
 
 from gradatim.data import label_errors
 from gradatim.data.label_errors import confident_class, find_label_errors
@@ -112,7 +113,7 @@ def test_of_many_samples_a_few_tell_that_the_model_is_too_weak(monkeypatch):
     noise, labels = rng.normal(size=(600, 4)).astype(np.float32), rng.integers(0, 3, 600)
     whole = find_label_errors(noise, labels, ("a", "b", "c"))
     monkeypatch.setattr(label_errors, "PILOT", 100)
-    monkeypatch.setattr(label_errors, "cross_val_predict", None)  # not come to
+    monkeypatch.setattr(label_errors, "_out_of_fold", None)  # not come to
     some = find_label_errors(noise, labels, ("a", "b", "c"))
     assert "all 600 samples" in whole.note
     assert "of 100 of 600 samples, too weak to judge labels" in some.note
@@ -125,3 +126,17 @@ def test_a_model_that_is_good_on_a_few_samples_judges_all(digits, monkeypatch):
     expected = find_label_errors(images, labels, CLASSES)
     monkeypatch.setattr(label_errors, "PILOT", 200)
     assert find_label_errors(images, labels, CLASSES) == expected
+
+
+def test_the_few_are_judged_as_scikit_learn_would(digits, monkeypatch):
+    """Second witness of the neighbours that are written out."""
+    images, truth = digits
+    features = images[..., 0].reshape(len(images), -1).astype(np.float32)
+    labels, _ = flipped(truth, 0.3, 10)
+    monkeypatch.setattr(label_errors, "PILOT", 600)
+    order = np.random.default_rng(4).permutation(len(labels))
+    pilot, others = order[:600], order[600:]
+    model = KNeighborsClassifier(label_errors.NEIGHBOURS).fit(features[others], labels[others])
+    expected = (model.predict(features[pilot]) == labels[pilot]).mean()
+    found = label_errors._right_on_some(features, labels, 4)
+    assert found == pytest.approx(expected, abs=2 / 600)  # equal distances may part them

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
 
 MOST_SAMPLES = 20_000
 """Larger sets are judged by a stratified draw of this many, which takes seconds."""
@@ -76,19 +74,12 @@ def find_label_errors(
     labels, kept = np.unique(targets[chosen], return_inverse=True)
     if len(labels) < 2:
         return Doubts((), "label errors not looked for: fewer than two classes of five or more")
-    classifier = KNeighborsClassifier(min(NEIGHBOURS, len(chosen) // 2), algorithm="auto")
     features = _shrunken(inputs, chosen)
     if len(chosen) >= 4 * PILOT:
-        right = _right_on_some(classifier, features, kept, seed)
+        right = _right_on_some(features, kept, seed)
         if right + 2 / PILOT**0.5 < WEAKEST:
             return Doubts((), _too_weak(right, f"{PILOT:,} of {len(targets):,} samples"))
-    probabilities = cross_val_predict(
-        classifier,
-        features,
-        kept,
-        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
-        method="predict_proba",
-    )
+    probabilities = _out_of_fold(features, kept, seed)
     right = float((probabilities.argmax(axis=1) == kept).mean())
     looked_at = (
         f"all {len(targets):,} samples"
@@ -110,14 +101,37 @@ def find_label_errors(
     )
 
 
-def _right_on_some(
-    classifier: KNeighborsClassifier, features: np.ndarray, labels: np.ndarray, seed: int
-) -> float:
-    """Return the share of ``PILOT`` samples that the simple model, fitted on all others, tells."""
+def _right_on_some(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
+    """Return the share of ``PILOT`` samples that their neighbours among all others tell.
+
+    Written out, since to import scikit-learn takes longer, at every start.
+    """
     order = np.random.default_rng(seed).permutation(len(labels))
     pilot, others = order[:PILOT], order[PILOT:]
-    classifier.fit(features[others], labels[others])
-    return float((classifier.predict(features[pilot]) == labels[pilot]).mean())
+    known = features[others]
+    squares = np.einsum("nd,nd->n", known, known)
+    right = 0
+    for rows in np.array_split(pilot, -(-PILOT // 250)):
+        distances = squares - 2 * features[rows] @ known.T  # up to a constant of the row
+        nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+        votes = labels[others][nearest][..., None] == np.arange(labels.max() + 1)
+        right += int((votes.sum(axis=1).argmax(axis=1) == labels[rows]).sum())
+    return right / PILOT
+
+
+def _out_of_fold(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the probabilities of the classes, ``N x K``, each from neighbours in other folds."""
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.neighbors import KNeighborsClassifier
+
+    found: np.ndarray = cross_val_predict(
+        KNeighborsClassifier(min(NEIGHBOURS, len(labels) // 2), algorithm="auto"),
+        features,
+        labels,
+        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
+        method="predict_proba",
+    )
+    return found
 
 
 def _too_weak(right: float, looked_at: str) -> str:
