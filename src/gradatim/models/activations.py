@@ -39,6 +39,10 @@ SATURATING = frozenset({"sigmoid", "tanh", "hard-tanh"})
 """Activations that are flat on both sides; Xavier's rule was derived for them."""
 
 
+FALLING = frozenset({"gelu", "silu"})
+"""Activations that fall somewhere; all others never do, so they keep the order of their inputs."""
+
+
 def activation_layer(name: Activation) -> nn.Module:
     """Return a new module of the activation."""
     return ACTIVATIONS[name]()
