@@ -51,6 +51,8 @@ class DataRecipe:
         samples_per_class: at most this many training samples of each class, drawn with the seed;
             those of a smaller number are among those of a larger one.
         batch_size: samples per step.
+        order: of the samples of an epoch: ``shuffled``, or in ``blocks`` where a store of pictures
+            is larger than memory; chosen from the sizes.
         flip: probability of a left-right flip.
         crop: ``padded`` (shift by up to ``crop_padding`` pixels), ``resized`` (random area and
             aspect, then resized) or ``none``.
@@ -83,6 +85,7 @@ class DataRecipe:
     limit: int | None = None
     samples_per_class: int | None = None
     batch_size: int | None = None
+    order: Literal["shuffled", "blocks"] | None = None
     flip: float | None = None
     crop: Literal["padded", "resized", "none"] | None = None
     crop_padding: int | None = None
@@ -212,6 +215,7 @@ class MachineRecipe:
         threads: threads of one operation on the processor.
         update: how the optimiser's arithmetic is carried out: ``fused`` (one kernel), ``foreach``
             (one kernel an operation) or ``loop`` (one a parameter).
+        compile: whether the model is compiled by ``torch.compile``; never by itself.
     """
 
     device: str | None = None
@@ -219,6 +223,7 @@ class MachineRecipe:
     layout: Literal["contiguous", "channels-last"] | None = None
     threads: int | None = None
     update: Literal["fused", "foreach", "loop"] | None = None
+    compile: bool | None = None
 
 
 @dataclass(frozen=True)

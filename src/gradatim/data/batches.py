@@ -8,7 +8,7 @@ own; measured on one core it gathers faster than torch, and flips and shifts no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from gradatim.data.ahead import ahead
 from gradatim.data.augment import Augmentation, augment, erase
 from gradatim.data.dataset import PARTS, Part, Prepared
 from gradatim.data.mixing import mix
+from gradatim.data.order import Blocks, read_ahead
 from gradatim.data.padded import by_length, lengths_of
 from gradatim.data.randomness import Draws, permutation
 from gradatim.errors import UnknownNameError, ValueRefusedError
@@ -71,6 +72,8 @@ class Batches:
         device: where the tensors are put.
         layout: strides of image batches: ``contiguous`` (``N C H W``) or ``channels-last``.
         drop_last: whether a smaller last batch is left out.
+        order: of an epoch: ``shuffled``, or in ``blocks`` for stores larger than memory (see
+            ``data/order.py``).
         prefetch: how many batches may be prepared ahead of their use; the bits do not depend on it.
 
     Attributes:
@@ -96,6 +99,7 @@ class Batches:
         device: str | torch.device = "cpu",
         layout: Literal["contiguous", "channels-last"] = "contiguous",
         drop_last: bool = False,
+        order: Literal["shuffled", "blocks"] = "shuffled",
         prefetch: int = 2,
     ) -> None:
         if isinstance(part, str) and part not in PARTS:
@@ -108,6 +112,7 @@ class Batches:
         self._drop_last = drop_last
         self._seed = seed
         self._shuffle = shuffle
+        self._in_blocks = shuffle and order == "blocks"
         self._augmentation = augmentation or Augmentation()
         self._device = torch.device(device)
         self._images = prepared.spec.kind == "image"
@@ -164,19 +169,33 @@ class Batches:
             number: of the epoch.
             start: the first batch wanted; those before it cost nothing.
         """
-        order = (
-            permutation(self._seed, number, self.samples)
-            if self._shuffle
-            else np.arange(self.samples)
-        )
-        if self._shuffle and isinstance(self._store, _Padded) and self._store.differ:
-            order = by_length(order, self._store.lengths, self.batch_size, self._seed, number)
-        make = partial(self._batch, number, order)
+        make: Callable[[int], Batch]
+        if self._in_blocks and isinstance(self._store, _Images):
+            stored = self._store.bytes_of_a_sample
+            blocks = Blocks.of(self.indices, stored, self._seed, number)
+            make = partial(self._batch_in_blocks, number, blocks, start)
+        else:
+            make = partial(self._batch, number, self._order(number))
         wanted = range(start, len(self))
         if self._prefetch and len(wanted) > 1:
             yield from ahead(make, wanted, self._prefetch)
         else:
             yield from map(make, wanted)
+
+    def _order(self, number: int) -> np.ndarray:
+        if not self._shuffle:
+            return np.arange(self.samples)
+        order = permutation(self._seed, number, self.samples)
+        if isinstance(self._store, _Padded) and self._store.differ:
+            return by_length(order, self._store.lengths, self.batch_size, self._seed, number)
+        return order
+
+    def _batch_in_blocks(self, epoch: int, blocks: Blocks, start: int, number: int) -> Batch:
+        first = number * self.batch_size
+        soon = blocks.next_pool(first, self.batch_size, begins=number == start)
+        assert isinstance(self._store, _Images)
+        self._store.read_ahead(soon)
+        return self._batch(epoch, blocks.order, number)
 
     def _batch(self, epoch: int, order: np.ndarray, number: int) -> Batch:
         first = number * self.batch_size
@@ -229,6 +248,15 @@ class _Images:
         if self._augmentation.erasing > 0:
             erase(images, self._augmentation.erasing, draws)
         return images
+
+    @property
+    def bytes_of_a_sample(self) -> int:
+        """As it is stored."""
+        return self._pixels_NHWC[:1].nbytes
+
+    def read_ahead(self, positions: np.ndarray) -> None:
+        """Let the system read these images into its page cache."""
+        read_ahead(self._pixels_NHWC, self._indices.take(positions))
 
     def tensor(self, images_NHWC: np.ndarray) -> Tensor:
         """Return ``B x C x H x W``; as channels-last nothing is moved."""

@@ -12,6 +12,7 @@ from gradatim.core.recipe import DataRecipe, Recipe
 from gradatim.core.talk import SILENCE, Talk
 from gradatim.data.arrays import gather_arrays
 from gradatim.data.gathered import Gathered, Labelled, check_targets, fingerprint
+from gradatim.data.order import choose_order
 from gradatim.data.raw import RawArrays, RawImages, RawSequences, RawTable, RawText
 from gradatim.data.sources import SOURCES, Request, find
 from gradatim.errors import UsageError
@@ -128,6 +129,7 @@ def _gather_images(
     if column:
         choices["data.target"] = (raw.target, f"the column {raw.target!r} holds the labels")
     choices["data.task"] = (task, reason)
+    choices["data.order"] = choose_order(found.inputs)
     return Gathered(
         name=raw.name,
         kind="image",

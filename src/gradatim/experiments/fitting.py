@@ -312,6 +312,7 @@ def training_batches(prepared: Prepared, recipe: Recipe) -> Batches | Streams:
         seed=recipe.seed,
         augmentation=Augmentation.from_recipe(recipe.data),
         shuffle=True,
+        order=recipe.data.order or "shuffled",
         layout=recipe.machine.layout or "contiguous",
     )
 

@@ -51,6 +51,9 @@ class Learner:
         self.recipe = recipe
         self.place = place
         self.parts = 1
+        self._compiled: Any = None
+        if recipe.machine.compile:
+            self._compiled = torch.compile(model, dynamic=False)
         self.tuning = Tuning(model, recipe.start) if tunes(recipe) else None
         groups = self.tuning.groups(recipe.training.weight_decay or 0.0) if self.tuning else None
         self.optimiser = optimisers.build(
@@ -108,13 +111,33 @@ class Learner:
     ) -> tuple[Tensor, Tensor]:
         """Add a share of the gradients of some samples; return loss and outputs, detached."""
         with self.place.autocast():
-            outputs = self.model(inputs) if self.carrying is None else self.carrying(inputs)
+            outputs = self._answer(inputs)
         loss, outputs = self._loss(outputs, targets)
         objective = loss + self._l1 * self._penalty() if self._l1 else loss
         if share != 1.0:
             objective = share * objective
         objective.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), outputs.detach()
+
+    def _answer(self, inputs: Tensor) -> Any:
+        """Return what the model answers in training.
+
+        Compiled, it takes whole batches only: each other shape would be compiled for itself.
+        """
+        if self.carrying is not None:
+            return self.carrying(inputs)
+        if self._compiled is None or len(inputs) != self.recipe.data.batch_size:
+            return self.model(inputs)
+        try:
+            return self._compiled(inputs)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            raise UsageError(
+                f"this model cannot be compiled here ({str(error).strip().partition(chr(10))[0]})",
+                given=type(self.model).__name__,
+                next_step="set machine.compile=false, or install a C++ compiler",
+            ) from error
 
     def _loss(self, outputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the scores it is measured by.
