@@ -131,7 +131,10 @@ def main():
     parser.add_argument("--one", choices=LIMITS, help="measure this capability in this process")
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one)))
+        from gradatim.training import memory
+
+        with memory.kept():  # as in a run
+            print(json.dumps(measure(arguments.one)))
         return
     from gradatim.training import machine
 

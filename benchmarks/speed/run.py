@@ -26,8 +26,9 @@ from statistics import median
 HERE = Path(__file__).parent
 IMAGE_PEERS = ["plain", "plain-best", "lightning", "lightning-best", "fastai", "fastai-best"]
 KERAS = ["keras-torch", "keras-jax"]
+KERAS_BEST = ["keras-torch-best", "keras-jax-best"]
 WORKLOADS = {
-    "lenet": ("images.py", ["--model=lenet", "--size=32"], [*IMAGE_PEERS, *KERAS]),
+    "lenet": ("images.py", ["--model=lenet", "--size=32"], [*IMAGE_PEERS, *KERAS, *KERAS_BEST]),
     "resnet18": ("images.py", ["--model=resnet18", "--size=64"], IMAGE_PEERS),
     "clothing": (
         "images.py",

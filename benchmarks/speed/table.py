@@ -74,16 +74,18 @@ def resident(options, clock, inputs, targets):
     from gradatim.training.learner import Learner
 
     model = module()
-    recipe = resolve(machine.resolve(Recipe(), model), model, "classification")
+    recipe = Recipe().with_values({"data.batch_size": BATCH})
+    recipe = resolve(machine.resolve(recipe, model), model, "classification")
     place = machine.Place.of(recipe.machine, model)
     learner = Learner(place.settle(model), functional.cross_entropy, recipe, place)
     batch = torch.from_numpy(inputs[:BATCH]), torch.from_numpy(targets[:BATCH])
     steps = len(inputs) // BATCH
-    for epoch in range(options.epochs):
-        clock.restart()
-        for _ in range(steps):
-            learner.step(*batch, 1e-3)
-        clock.lap(f"epoch {epoch + 1}", steps * BATCH)
+    with machine.at_work(place, recipe.machine.threads):
+        for epoch in range(options.epochs):
+            clock.restart()
+            for _ in range(steps):
+                learner.step(*batch, 1e-3)
+            clock.lap(f"epoch {epoch + 1}", steps * BATCH)
     return {}
 
 
