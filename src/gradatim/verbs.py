@@ -466,9 +466,10 @@ def tune(
     recipe: Place | Recipe | None = None,
     out: Place = "tuned.toml",
     seconds: float | None = None,
+    compiled: bool = False,
     talk: Talk = SILENCE,
 ) -> Tuned:
-    """Measure one's own training step in every precision, layout and form of the update.
+    """Measure one's own training step in every precision, layout, update and number of threads.
 
     Args:
         what: a run folder, or a source with ``model``.
@@ -479,6 +480,7 @@ def tune(
         recipe: a recipe or the file of one, to start from.
         out: file the recipe with the fastest way is written to; it must not be there yet.
         seconds: of measuring, about; 20 when left out.
+        compiled: whether ``torch.compile`` is tried, too; it takes a minute and a C++ compiler.
         talk: where progress goes; nowhere by default.
 
     Returns:
@@ -500,7 +502,9 @@ def tune(
     if (Path(what) / "recipe.toml").is_file():
         start, values = tuning.of_run(Path(what)), {"model.name": model}
     chosen = _recipe(start, values, settings)
-    return tuning.tune(chosen, Path(out), talk, seconds=seconds or tuning.SECONDS)
+    return tuning.tune(
+        chosen, Path(out), talk, seconds=seconds or tuning.SECONDS, compiled=compiled
+    )
 
 
 def names(table: str | None = None) -> dict[str, str]:

@@ -10,7 +10,8 @@ import gradatim
 from gradatim.core.recipe import Recipe
 from gradatim.errors import UsageError
 from gradatim.experiments import tuning
-from gradatim.experiments.tuning import best, ways_of
+from gradatim.experiments.tuning import Way, best, further, ways_of
+from gradatim.training import machine
 
 
 def test_the_fastest_way_is_written_into_a_recipe(tmp_path):
@@ -19,15 +20,20 @@ def test_the_fastest_way_is_written_into_a_recipe(tmp_path):
     ways = {(one["precision"], one["layout"], one["update"]) for one in tuned.facts["ways"]}
     failed = {(one["precision"], one["layout"], one["update"]) for one in tuned.facts["failed"]}
     assert len(ways | failed) == 8
+    counts = {one["threads"] for one in tuned.facts["ways"]}
+    assert counts == {1, machine.cores(), torch.get_num_threads()}
     written = Recipe.read(place)
     chosen = written.machine.precision, written.machine.layout, written.machine.update
-    assert chosen == tuned.chosen in ways
+    assert chosen == tuned.chosen[:3] and chosen in ways
+    assert written.machine.threads == tuned.chosen.threads
+    assert written.machine.compile is None  # not tried
     assert "measured by gradatim tune" in written.reasons["machine.precision"]
     assert json.loads(json.dumps(tuned.facts))["chosen"]["precision"] == chosen[0]
-    assert len(tuned.page.blocks[1].rows) == len(ways)
+    assert len(tuned.page.blocks[1].rows) == len(tuned.ways)
     run = gradatim.fit(recipe=place, epochs=1, out=tmp_path / "run")
     fitted = run.recipe.machine
     assert (fitted.precision, fitted.layout, fitted.update) == chosen
+    assert fitted.threads == tuned.chosen.threads
 
 
 def test_a_run_is_tuned_with_its_own_recipe(tmp_path):
@@ -40,27 +46,31 @@ def test_a_run_is_tuned_with_its_own_recipe(tmp_path):
 
 def test_what_the_user_says_is_kept():
     recipe = Recipe().with_values({"machine.precision": "fp32", "machine.update": "loop"})
-    assert ways_of(recipe, nn.Linear(2, 2)) == [("fp32", "contiguous", "loop")]
-    assert len(ways_of(recipe, nn.Conv2d(1, 1, 1))) == 2
+    plain = Way(threads=2)
+    assert ways_of(recipe, nn.Linear(2, 2), plain) == [Way(update="loop", threads=2)]
+    assert len(ways_of(recipe, nn.Conv2d(1, 1, 1), plain)) == 2
+    kept = Recipe().with_values({"machine.threads": 2, "machine.compile": False}).machine
+    assert further(plain, kept, compiled=True) == []
+    assert further(plain, Recipe().machine, compiled=True)[-1] == plain._replace(compile=True)
 
 
 @pytest.mark.parametrize(("bf16", "expected"), [(0.94, "bf16"), (0.97, "fp32"), (1.5, "fp32")])
 def test_another_precision_is_taken_only_for_more_than_noise(bf16, expected):
     times = {
-        ("fp32", "contiguous", "fused"): [1.0, 1.0, 9.0],
-        ("bf16", "contiguous", "fused"): [bf16, bf16, 0.1],
+        Way("fp32", "contiguous", "fused"): [1.0, 1.0, 9.0],
+        Way("bf16", "contiguous", "fused"): [bf16, bf16, 0.1],
     }
-    assert best(times)[0] == expected
+    assert best(times, Way()).precision == expected
 
 
 def test_each_choice_has_to_earn_its_place():
     times = {
-        ("fp32", "contiguous", "fused"): [1.3],
-        ("fp32", "channels-last", "fused"): [1.0],
-        ("fp32", "channels-last", "foreach"): [0.99],
-        ("bf16", "channels-last", "fused"): [0.98],
+        Way("fp32", "contiguous", "fused"): [1.3],
+        Way("fp32", "channels-last", "fused"): [1.0],
+        Way("fp32", "channels-last", "foreach"): [0.99],
+        Way("bf16", "channels-last", "fused"): [0.98],
     }
-    assert best(times) == ("fp32", "channels-last", "fused")
+    assert best(times, Way()) == Way("fp32", "channels-last", "fused")
 
 
 def test_a_way_this_machine_does_not_have_is_told(tmp_path, monkeypatch):

@@ -90,6 +90,48 @@ def test_the_maker_is_read_where_the_system_tells_it(lines, processor, expected,
         machine.vendor.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("able", "family", "words"),
+    [
+        (
+            "avx512-bf16-amd",
+            25,
+            "measured on Zen 5 (family 26), and this processor is of family 25",
+        ),
+        ("avx512-bf16-amd", 26, ""),
+        ("avx512-bf16-amd", None, ""),
+        ("amx", 6, ""),
+        ("cuda-bf16", None, "nothing was measured on cpu, so fp32 is taken"),
+    ],
+)
+def test_what_was_not_measured_is_said_with_the_way_to_measure_it(able, family, words, monkeypatch):
+    monkeypatch.setattr(machine, "capability", lambda device: able)
+    monkeypatch.setattr(machine, "family", lambda: family)
+    told = machine.advice(Recipe().with_values({"machine.device": "cpu"}).machine)
+    assert words in told and bool(told) == bool(words)
+    assert not words or "gradatim tune RUN" in told
+    chosen = {"machine.precision": "fp32", "machine.layout": "contiguous"}
+    assert machine.advice(Recipe().with_values(chosen).machine) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "processor", "expected"),
+    [
+        (["cpu family\t: 26"], "x86_64", 26),
+        ([], "AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", 25),
+        ([], "arm", None),
+    ],
+)
+def test_the_family_is_read_where_the_system_tells_it(lines, processor, expected, monkeypatch):
+    monkeypatch.setattr(machine, "_cpuinfo", lambda: lines)
+    monkeypatch.setattr(machine.platform, "processor", lambda: processor)
+    machine.family.cache_clear()
+    try:
+        assert machine.family() == expected
+    finally:
+        machine.family.cache_clear()
+
+
 def test_without_proc_torch_is_asked(monkeypatch):
     machine._processor_flags.cache_clear()
     monkeypatch.setattr(machine, "_cpuinfo", list)

@@ -19,6 +19,7 @@ from gradatim.experiments import defaults, ending, fitting, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.ladder import climb
+from gradatim.training import machine
 
 LONG_AUDIT = 0.5  # of the budget
 
@@ -91,6 +92,8 @@ def start(recipe: Recipe, out: Path | None, talk: Talk, began: float | None = No
     _tell_long_audit(clock, talk)
     place = folders.create(recipe, prepared, out)
     talk.say(f"run folder {place}")
+    if advice := machine.advice(recipe.machine):
+        talk.say(advice)
     return _carry_out(place, prepared, recipe, clock, talk)
 
 

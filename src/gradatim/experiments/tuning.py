@@ -1,4 +1,7 @@
-"""Tune: the user's own training step, measured in every precision, layout and form of the update.
+"""Tune: the user's own training step, measured in every way there is to compute it.
+
+First precision, layout and form of the update are tried in all their combinations; then, around
+the fastest, other numbers of threads and, where asked for, the model compiled by ``torch.compile``.
 
 The choices change bits, so a run never makes them by the clock (see ``training/machine.py``): it
 takes the committed table, or what a recipe says. Here they are measured when the user asks for it,
@@ -14,12 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from gradatim.core.page import Page, Table, Text, Verdict
-from gradatim.core.recipe import Recipe
+from gradatim.core.recipe import MachineRecipe, Recipe
 from gradatim.core.talk import Talk
 from gradatim.data.preparation import prepare
 from gradatim.errors import UsageError
@@ -33,12 +37,25 @@ from gradatim.training.losses import build as build_loss
 SECONDS = 20.0  # of measuring, by default
 WARM_UP = 2  # steps of each way that are not counted: kernels are chosen and memory is taken
 LEAST_ROUNDS, MOST_ROUNDS = 3, 200
-NEEDED = {"precision": 1.05, "layout": 1.02, "update": 1.02}
+NEEDED = {"precision": 1.05, "layout": 1.02, "update": 1.02, "threads": 1.05, "compile": 1.05}
 """How many times as fast another value must be than the plain one to be taken instead."""
-PLAIN = {"precision": "fp32", "layout": "contiguous", "update": "fused"}
 
-Way = tuple[str, str, str]
-"""Precision, layout and form of the update."""
+
+class Way(NamedTuple):
+    """One way to take a step: keys of the recipe's ``machine`` section."""
+
+    precision: str = "fp32"
+    layout: str = "contiguous"
+    update: str = "fused"
+    threads: int = 1
+    compile: bool = False
+
+    @property
+    def words(self) -> str:
+        """The way in words."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        compiled = ", compiled" if self.compile else ""
+        return f"{self.precision}, {self.layout}, {self.update} update, {threads}{compiled}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,8 @@ class Tuned:
     Attributes:
         recipe: with the machine's choices made, each with its reason.
         batch: samples of a step.
-        ways: ``(precision, layout, update)`` -> milliseconds of a step, of every round.
+        plain: the way in fp32, contiguous, with PyTorch's number of threads.
+        ways: milliseconds of a step, of every round.
         failed: the ways that this machine does not have, with the reason.
         chosen: the way that is in the recipe.
         place: the file the recipe was written to.
@@ -56,6 +74,7 @@ class Tuned:
 
     recipe: Recipe
     batch: int
+    plain: Way
     ways: Mapping[Way, Sequence[float]]
     failed: Mapping[Way, str]
     chosen: Way
@@ -64,14 +83,12 @@ class Tuned:
     @property
     def facts(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = ("precision", "layout", "update")
         return {
             "model": self.recipe.model.name,
             "batch_size": self.batch,
-            "threads": self.recipe.machine.threads,
-            "chosen": dict(zip(names, self.chosen, strict=True)),
+            "chosen": self.chosen._asdict(),
             "ways": [
-                dict(zip(names, way, strict=True))
+                way._asdict()
                 | {
                     "milliseconds": median(times),
                     "least": min(times),
@@ -80,21 +97,19 @@ class Tuned:
                 }
                 for way, times in self.ways.items()
             ],
-            "failed": [
-                dict(zip(names, way, strict=True)) | {"reason": reason}
-                for way, reason in self.failed.items()
-            ],
+            "failed": [way._asdict() | {"reason": reason} for way, reason in self.failed.items()],
             "recipe": str(self.place),
         }
 
     @property
     def page(self) -> Page:
         """The measurements as a page."""
-        plain = self.ways.get((PLAIN["precision"], PLAIN["layout"], PLAIN["update"]))
+        plain = self.ways.get(self.plain)
         ordered = sorted(self.ways.items(), key=lambda pair: median(pair[1]))
         rows = [
             (
-                *way,
+                *way[:4],
+                "yes" if way.compile else "no",
                 median(times),
                 f"{min(times):.3g} to {max(times):.3g}",
                 median(plain) / median(times) if plain else None,
@@ -102,31 +117,32 @@ class Tuned:
             for way, times in ordered
         ]
         times = self.ways[self.chosen]
-        words = ", ".join(self.chosen[:2]) + f", {self.chosen[2]} update"
         blocks: list[Any] = [
             Verdict(
-                f"{words}: {median(times):.3g} ms a step of {self.batch} samples",
+                f"{self.chosen.words}: {median(times):.3g} ms a step of {self.batch} samples",
                 f"median of {len(times)} rounds, in which every way took one step in turn",
                 "good",
             ),
             Table(
-                ("precision", "layout", "update", "ms a step", "range", "x as fast"),
+                (*Way._fields[:4], "compiled", "ms a step", "range", "x as fast"),
                 rows,
                 "Every way, the fastest first; the last column is against fp32 and contiguous. "
                 "Another way than the plain one is taken only where it gains more than noise: "
-                "5 % by bf16, 2 % by layout or update.",
+                "2 % by layout or update, 5 % by bf16, threads or compiling.",
                 emphasis=[position for position, (way, _) in enumerate(ordered)
                           if way == self.chosen],
                 formats={"ms a step": ".3g", "x as fast": ".2f"},
             ),
-            *(Text(f"Not on this machine: {', '.join(way)} ({why})", "note")
+            *(Text(f"Not on this machine: {way.words} ({why})", "note")
               for way, why in self.failed.items()),
             Text(f"Fit with it: gradatim fit --recipe {self.place}"),
         ]  # fmt: skip
         return Page(f"The training step of {self.recipe.model.name}", blocks)
 
 
-def tune(recipe: Recipe, place: Path, talk: Talk, *, seconds: float = SECONDS) -> Tuned:
+def tune(
+    recipe: Recipe, place: Path, talk: Talk, *, seconds: float = SECONDS, compiled: bool = False
+) -> Tuned:
     """Measure the recipe's own step in every way this machine has; write the best into a recipe.
 
     What the recipe says already of the machine is kept and not tried otherwise.
@@ -136,6 +152,7 @@ def tune(recipe: Recipe, place: Path, talk: Talk, *, seconds: float = SECONDS) -
         place: file the recipe is written to.
         talk: where progress goes.
         seconds: of measuring, about.
+        compiled: whether the model is tried compiled, too, which takes its own time before.
 
     Raises:
         UsageError: the file is there already, no model is named, or the model takes no steps.
@@ -161,52 +178,78 @@ def tune(recipe: Recipe, place: Path, talk: Talk, *, seconds: float = SECONDS) -
         )
     whole = machine.resolve(recipe, model)
     batch = next(iter(fitting.training_batches(prepared, whole)))
-    times, failed = _measured(recipe, whole, model, prepared.spec.task, batch, talk, seconds)
-    chosen = best(times)
+    plain = Way(threads=int(whole.machine.threads or 1))
+    task, kept = prepared.spec.task, recipe.machine
+    ways = ways_of(recipe, model, plain)
+    times, failed = _measured(ways, whole, model, task, batch, talk, 2 / 3 * seconds)
+    first = best(times, plain)
+    others = further(first, kept, compiled)
+    chosen = first
+    if others:
+        talk.say(f"fastest so far: {first.words}")
+        last, more = _measured([first, *others], whole, model, task, batch, talk, seconds / 3)
+        chosen = best(last, first)
+        times = times | {way: [*times.get(way, []), *some] for way, some in last.items()}
+        failed = failed | more
     told = f"measured by gradatim tune: {median(times[chosen]):.3g} ms a step"
-    plain = times.get((PLAIN["precision"], PLAIN["layout"], PLAIN["update"]))
-    if plain is not None:
-        told += f" against {median(plain):.3g} in fp32, contiguous and fused"
-    values = dict(zip(("precision", "layout", "update"), chosen, strict=True))
-    values = {f"machine.{name}": value for name, value in values.items()}
+    if plain in times:
+        told += f" against {median(times[plain]):.3g} in fp32, contiguous and fused"
+    values = {f"machine.{name}": value for name, value in chosen._asdict().items() if value}
     tuned = whole.with_values(values, told)
     tuned.write(place)
-    return Tuned(tuned, len(batch[0]), times, failed, chosen, place)
+    return Tuned(tuned, len(batch[0]), plain, times, failed, chosen, place)
 
 
 def of_run(run: Path) -> Recipe:
     """Return a run's recipe with the machine's choices open again."""
     recipe = folders.read_recipe(folders.find(run))
-    opened = {f"machine.{name}": None for name in PLAIN}
+    opened = {f"machine.{name}": None for name in Way._fields}
     return recipe.with_values(opened | {"training.plan": None})
 
 
-def ways_of(recipe: Recipe, model: nn.Module) -> list[Way]:
-    """Return the ways to try: all that the recipe leaves open; channels-last for convolutions."""
+def ways_of(recipe: Recipe, model: nn.Module, plain: Way) -> list[Way]:
+    """Return the ways to try first: every precision, layout and update that is left open.
+
+    Args:
+        recipe: what it says of the machine is kept.
+        model: channels-last is tried where it convolves.
+        plain: has the number of threads.
+    """
     given = recipe.machine
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
     layouts = ["contiguous", "channels-last"] if convolves else ["contiguous"]
-    return [
-        *itertools.product(
-            [given.precision] if given.precision else ["fp32", "bf16"],
-            [given.layout] if given.layout else layouts,
-            [given.update] if given.update else ["fused", "foreach"],
-        )
-    ]
+    products = itertools.product(
+        [given.precision] if given.precision else ["fp32", "bf16"],
+        [given.layout] if given.layout else layouts,
+        [given.update] if given.update else ["fused", "foreach"],
+    )
+    return [Way(*values, plain.threads, bool(given.compile)) for values in products]
 
 
-def best(times: Mapping[Way, Sequence[float]]) -> Way:
+def further(way: Way, given: MachineRecipe, compiled: bool) -> list[Way]:
+    """Return the ways to try beside the fastest so far: with one thread or all, and compiled."""
+    counts = {1, machine.cores()} - {way.threads} if given.threads is None else set()
+    ways = [way._replace(threads=count) for count in sorted(counts)]
+    if compiled and given.compile is None:
+        ways.append(way._replace(compile=True))
+    return ways
+
+
+def best(times: Mapping[Way, Sequence[float]], plain: Way) -> Way:
     """Return the fastest way; a value other than the plain one only where it gains enough.
 
     Args:
         times: of every way, round by round.
+        plain: the way whose values need no gain.
     """
     middle = {way: median(some) for way, some in times.items()}
     chosen = min(middle, key=lambda way: middle[way])
-    for position, (name, least) in enumerate(NEEDED.items()):
-        if chosen[position] == PLAIN[name]:
+    for name, least in NEEDED.items():
+        if getattr(chosen, name) == getattr(plain, name):
             continue
-        plainer = {way: ms for way, ms in middle.items() if way[position] == PLAIN[name]}
+        plainer = {
+            way: ms for way, ms in middle.items() if getattr(way, name) == getattr(plain, name)
+        }
         if plainer and min(plainer.values()) < least * middle[chosen]:
             middle = plainer
             chosen = min(middle, key=lambda way: middle[way])
@@ -214,7 +257,7 @@ def best(times: Mapping[Way, Sequence[float]]) -> Way:
 
 
 def _measured(
-    given: Recipe,
+    ways: Sequence[Way],
     recipe: Recipe,
     model: nn.Module,
     task: training_defaults.Task,
@@ -233,13 +276,15 @@ def _measured(
         machine.at_work(plain, recipe.machine.threads),
         talk.track("measuring steps", MOST_ROUNDS, "rounds") as bar,
     ):
-        for way in ways_of(given, model):
+        for way in ways:
+            torch.set_num_threads(way.threads)
             try:
                 learner = _learner(recipe, model, task, way)
                 learners[way] = learner, *learner.place.bring(batch)
                 for _ in range(WARM_UP):
                     _step(*learners[way])
-            except RuntimeError as error:  # e.g. oneDNN has no bf16 LSTM below AVX-512
+            except (RuntimeError, UsageError) as error:
+                # e.g. oneDNN has no bf16 LSTM below AVX-512; there is no compiler
                 learners.pop(way, None)
                 failed[way] = str(error).partition("\n")[0]
         if not learners:
@@ -251,6 +296,7 @@ def _measured(
         began = clock.now()
         for number in range(MOST_ROUNDS):
             for way, ready in learners.items():
+                torch.set_num_threads(way.threads)
                 start = clock.now()
                 _step(*ready)
                 times[way].append(1000 * (clock.now() - start))
@@ -262,7 +308,7 @@ def _measured(
 
 def _learner(recipe: Recipe, model: nn.Module, task: training_defaults.Task, way: Way) -> Learner:
     """Return a learner over a copy of the model, in its place."""
-    values = dict(zip(("precision", "layout", "update"), way, strict=True))
+    values = way._asdict()
     recipe = recipe.with_values({f"machine.{name}": value for name, value in values.items()})
     recipe = training_defaults.resolve(recipe, model, task)
     place = machine.Place.of(recipe.machine, model)

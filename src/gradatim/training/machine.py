@@ -73,6 +73,8 @@ TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("other", "recurrent"): Choice("fp32", "contiguous", 1.00),
 }
 PLAIN = Choice("fp32", "contiguous", None)
+FAMILIES: dict[Capability, tuple[int, str]] = {"avx512-bf16-amd": (26, "Zen 5")}
+"""The family of processors (by CPUID) that a row was measured on, where others may take it."""
 
 # PyTorch's own memory begins at multiples of 64 bytes; NumPy's does not always. Matrix products may
 # round differently on other beginnings (Intel's MKL says so), and a resumed run must not.
@@ -119,6 +121,25 @@ def capability(device: torch.device) -> Capability:
     if "avx512_bf16" not in flags:
         return "other"
     return "avx512-bf16-amd" if vendor() == "AuthenticAMD" else "avx512-bf16"
+
+
+def advice(recipe: MachineRecipe) -> str:
+    """Return what to tell where the table was not measured on such a machine; else nothing."""
+    if recipe.precision is not None and recipe.layout is not None:
+        return ""  # nothing is taken from the table
+    device = check_device(recipe.device or _device()[0]["machine.device"])
+    able = capability(device)
+    measure = "`gradatim tune RUN` measures your own step and writes the fastest way into a recipe"
+    if not any(row == able for row, _ in TABLE):
+        return f"nothing was measured on {device}, so fp32 is taken; {measure}"
+    number, name = FAMILIES.get(able, (None, ""))
+    found = family()
+    if number is None or found is None or found == number:
+        return ""
+    return (
+        f"precision and layout are those measured on {name} (family {number}), and this processor "
+        f"is of family {found}; {measure}"
+    )
 
 
 def resolve(recipe: Recipe, model: nn.Module | ModelKind) -> Recipe:
@@ -276,7 +297,7 @@ def describe(recipe: MachineRecipe | None = None) -> dict[str, Any]:
     """Return the facts of this machine, and of a run's choices where given, as plain values."""
     facts: dict[str, Any] = {
         "processor": processor(),
-        "cores": _cores(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "gradatim": _version(),
@@ -317,6 +338,16 @@ def vendor() -> str:
 
 
 @cache
+def family() -> int | None:
+    """Return the processor's family as CPUID numbers it; None where the system does not say."""
+    for line in _cpuinfo():
+        if line.startswith("cpu family"):
+            return int(line.partition(":")[2])
+    words = platform.processor().split()  # Windows: "AMD64 Family 26 Model 2 Stepping 1, ..."
+    return int(words[2]) if words[1:2] == ["Family"] and words[2].isdigit() else None
+
+
+@cache
 def _processor_flags() -> frozenset[str]:
     """Return the processor's feature flags; on systems that do not list them, what torch knows."""
     for line in _cpuinfo():
@@ -341,7 +372,7 @@ def _cpuinfo() -> Sequence[str]:
         return []
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
