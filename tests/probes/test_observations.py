@@ -118,7 +118,7 @@ def test_the_graph_reaches_all_parameters_and_orders_layers():
         ["0.bias", "0.weight"],
         ["2.bias", "2.weight"],
     ]
-    assert [node.operation for node in tail(graph)] == ["NllLoss", "LogSoftmax"]
+    assert [node.operation for node in tail(graph.root)] == ["NllLoss", "LogSoftmax"]
     assert not is_linear(graph)
     assert is_linear(walk(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))(torch.randn(5, 3)).sum()))
 
@@ -166,7 +166,7 @@ def test_losses_written_by_hand_are_read(form):
         "square": lambda: ((scores - torch.ones(6, 4)) ** 2).mean(),
     }[form]()
     graph = walk(loss)
-    reading = hand_written(graph, tail(graph))
+    reading = hand_written(tail(graph.root))
     if form == "square":
         assert reading["name"] == "mse_loss"
     else:
@@ -181,7 +181,7 @@ def test_actions_weighed_by_returns_are_no_labels():
 
     def reading(loss):
         graph = walk(loss)
-        return hand_written(graph, tail(graph))
+        return hand_written(tail(graph.root))
 
     chosen = net(x).log_softmax(1).gather(1, actions[:, None]).squeeze(1)
     assert reading(-(chosen * returns).mean()) is None

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from gradatim.probes.activations import layers
-from gradatim.probes.graph import several_terms, walk
+from gradatim.probes.criteria import by_hand
+from gradatim.probes.graph import addends, several_terms, walk
 
 F = nn.functional
 
@@ -41,6 +42,32 @@ def test_terms_beside_the_criteria_are_seen(name):
     loss, called, several = losses()[name]
     criteria = {item.grad_fn._sequence_nr() for item in called}
     assert several_terms(walk(loss), criteria) is several
+
+
+def test_a_sum_is_taken_apart_and_its_factors_known():
+    torch.manual_seed(0)
+    out = nn.Linear(4, 3)(torch.randn(16, 4))
+    one, two = out.square().mean(), out.abs().mean()
+    loss = 0.5 * (one - 3 * two) / 4 + torch.stack([one.exp(), two]).mean() + out.norm() * out.std()
+    found = {(node.operation, round(factor, 4)) for node, factor in addends(walk(loss))}
+    assert found == {("Mean", 0.125), ("Mean", -0.375), ("Exp", 0.5), ("Mean", 0.5), ("Mul", 1.0)}
+
+
+def test_each_term_written_by_hand_is_read_and_the_readings_make_up_the_loss():
+    torch.manual_seed(0)
+    x, y, labels = torch.randn(16, 4), torch.randn(16), torch.randint(0, 3, (16,))
+    body = nn.Linear(4, 8)
+    scores, size = nn.Linear(8, 3)(body(x)), nn.Linear(8, 1)(body(x)).squeeze(1)
+    picked = scores[torch.arange(16), labels]
+    loss = (scores.logsumexp(1) - picked).mean() + 0.5 * (size - y).pow(2).sum()
+    outputs = [(item.grad_fn._sequence_nr(), item.detach()) for item in (scores, size)]
+    entropy, squares = sorted(by_hand(walk(loss), outputs), key=lambda reading: reading["name"])
+    assert entropy["labels"] == torch.bincount(labels, minlength=3).tolist()
+    assert entropy["value"] == pytest.approx(F.cross_entropy(scores, labels).item(), rel=1e-5)
+    assert squares["value"] == pytest.approx(F.mse_loss(size, y).item(), rel=1e-5)
+    assert squares["constant"] == pytest.approx(y.var(correction=0).item(), rel=1e-4)
+    whole = sum(reading["factor"] * reading["value"] for reading in (entropy, squares))
+    assert whole == pytest.approx(loss.item(), rel=1e-5)
 
 
 class Paths(nn.Module):

@@ -99,6 +99,18 @@ class Run:
         self.watcher = Watcher(self.writer, whole=True)
         self.watcher.start()
 
+    def examine(self, error: BaseException) -> None:
+        """Look at what a script that ended itself had in its hands: a loss that is no number?"""
+        if os.getpid() != self.process or self.watcher is None:
+            return
+        from gradatim.probes.places import is_library
+
+        trace = error.__traceback__
+        while trace is not None:
+            if not is_library(trace.tb_frame.f_code.co_filename):
+                self.watcher.left_over(list(trace.tb_frame.f_locals.values()))
+            trace = trace.tb_next
+
     def end(self, **facts: Any) -> None:
         """Write how the script ended."""
         if os.getpid() != self.process:
@@ -180,6 +192,8 @@ def run(
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
+        if code:
+            watched.examine(stop)
         watched.end(exit=code)
         return code
     except BaseException as error:
@@ -188,6 +202,8 @@ def run(
         error.__traceback__ = trace or ours  # what is shown is the error's own
         sys.excepthook(type(error), error, error.__traceback__)
         where, line = _place(error, trace)
+        if not isinstance(error, KeyboardInterrupt):
+            watched.examine(error)
         watched.end(
             exit=1, error=type(error).__name__, message=str(error)[:2000], file=where, line=line
         )

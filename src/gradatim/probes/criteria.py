@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradatim.probes.graph import Graph, Node, chain
+from gradatim.probes.graph import Graph, Node, addends, chain, tail
 from gradatim.probes.measure import Numbers, few, plain, summary
 
 CLASSIFICATION = {"cross_entropy", "nll_loss"}
@@ -199,8 +199,34 @@ def describe(nodes: list[Node]) -> list[Numbers]:
     return found
 
 
-def hand_written(graph: Graph, nodes: list[Node], output: Tensor | None = None) -> Numbers | None:
-    """Return what a loss written with plain operations computes, where the graph tells it.
+def by_hand(graph: Graph, outputs: list[tuple[int, Tensor]]) -> list[Numbers]:
+    """Return the readings of a loss written with plain operations, one for each of its terms.
+
+    ``factor`` is what a term is multiplied by in the sum, so that readings can be held against it.
+
+    Args:
+        graph: what is behind the loss.
+        outputs: what the model gave, each with its execution number.
+    """
+    parts = addends(graph)
+    if len(parts) < 2:
+        single = hand_written(tail(graph.root), outputs[0][1] if outputs else None)
+        return [single] if single is not None else []
+    found = []
+    for node, factor in parts:
+        below = tail(node)
+        near = {item.order for one in below for item in (one, *one.inputs)}
+        fitting = [output for order, output in outputs if order in near]
+        reading = hand_written(below, fitting[0] if len(fitting) == 1 else None)
+        if reading is not None:
+            summed = node.operation == "Sum" and node.inputs and node.inputs[0].shape
+            count = math.prod(node.inputs[0].shape or ()) if summed else 1
+            found.append({**reading, "factor": abs(factor) * count})
+    return found
+
+
+def hand_written(nodes: list[Node], output: Tensor | None = None) -> Numbers | None:
+    """Return what operations compute that end in one term of a loss, where the graph tells it.
 
     Known forms: log-softmax picked by index or ``gather``; logarithms of probabilities multiplied
     by zeros and ones; squares and absolute values of differences. Targets are read from what the
@@ -259,6 +285,8 @@ def _classes_by_hand(logs: Node, picked: Node | None) -> Numbers:
     if labels is None or picked is None:
         return numbers
     result = logs.saved("result")
+    if logs.name == "LogsumexpBackward0" and plain(scores := logs.saved("self")):
+        result = scores.detach().log_softmax(-1)
     shape = picked.inputs[0].shape if picked.inputs else None
     classes = shape[-1] if shape and len(shape) == 2 else 0
     numbers["target"] = summary(labels)
@@ -301,15 +329,18 @@ def _below_is_difference(node: Node) -> bool:
 def _difference(square: Node, output: Tensor | None) -> Numbers:
     """Return the targets of a squared difference, which is the output less what is squared."""
     difference = square.saved("self")
-    if not plain(difference) or output is None or difference.numel() != output.numel():
+    if not plain(difference):
         return {}
+    value = float(few(difference).float().pow(2).mean())
+    if output is None or difference.numel() != output.numel():
+        return {"value": value}
     first = square.inputs[0].handle.next_functions[0][0] is not None  # the output stands first
     output = output.view_as(difference).float()
     target = output - difference.detach() if first else output + difference.detach()
     below = square.inputs[0].inputs
     return {
         "target": summary(target),
-        "value": float(few(difference).float().pow(2).mean()),
+        "value": value,
         "constant": constant("mse_loss", target, {}),
         "targets_outside": _outside(output, target),
         "chain": describe(chain(below[0])) if len(below) == 1 else [],

@@ -57,11 +57,11 @@ class Evaluations:
             found["fingerprints"] += prints
             self._fingerprints += len(prints)
         self._latest = found
-        if target is not None and forward.result is not None and forward.result.dim() == 2:
-            paired = criteria.outcome("cross_entropy", forward.result, target)
+        if target is not None and forward.results and forward.results[0][1].dim() == 2:
+            paired = criteria.outcome("cross_entropy", forward.results[0][1], target)
             if paired.get("labels"):
                 self._count(found.setdefault("paired", {"seen": 0}), paired)
-        forward.result = None
+        forward.results = []
 
     def loss(self, numbers: Numbers) -> None:
         """Add one call of a loss function to the pass it followed."""

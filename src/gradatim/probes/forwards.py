@@ -31,7 +31,7 @@ class Forward:
         self.places = {tensor.data_ptr() for tensor in self.inputs}
         self.order: int | None = None  # execution number of the result in the graph
         self.calls: list[Numbers] = []
-        self.result: Tensor | None = None  # until the step ends
+        self.results: list[tuple[int, Tensor]] = []  # with execution numbers, until the step ends
         self.numbers: Numbers = {
             "model": name,
             "gradient": torch.is_grad_enabled(),
@@ -173,8 +173,10 @@ class Forwards:
             return  # a loss written as a module
         if gave and gave[0].grad_fn is not None:
             now.order = gave[0].grad_fn._sequence_nr()
-        if gave:
-            now.result = gave[0].detach()
+        now.results = [
+            (-1 if item.grad_fn is None else item.grad_fn._sequence_nr(), item.detach())
+            for item in gave[:4]
+        ]
         if now.inputs:
             batch = now.inputs[0]
             now.numbers["samples"] = len(batch) if batch.dim() else 1

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 MOST_NODES = 6000
+MOST_TERMS = 16
 _WEIGHT_VIEWS = {"TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0"}
 _WEIGHT_VIEWS |= {"ReshapeAliasBackward0", "PermuteBackward0", "ToCopyBackward0", "SplitBackward0"}
 _CARRIERS = _WEIGHT_VIEWS | {"UnsqueezeBackward0", "ExpandBackward0"}
@@ -157,11 +158,7 @@ def several_terms(graph: Graph, criteria: set[int]) -> bool:
     """
     if graph.root is None:
         return False
-    leading: set[int] = set()  # to a layer, by a way around the criteria
-    for node in graph.nodes:  # what goes into an operation was executed before it
-        around = node.product or any(id(item) in leading for item in node.inputs)
-        if around and node.order not in criteria:
-            leading.add(id(node))
+    leading = _leading(graph, criteria)
     if criteria:
         return id(graph.root) in leading
     return (
@@ -176,14 +173,74 @@ def several_terms(graph: Graph, criteria: set[int]) -> bool:
     )
 
 
+def _leading(graph: Graph, criteria: set[int]) -> set[int]:
+    """Return the operations, by id(), that lead to a layer by a way around the criteria."""
+    leading: set[int] = set()
+    for node in graph.nodes:  # what goes into an operation was executed before it
+        around = node.product or any(id(item) in leading for item in node.inputs)
+        if around and node.order not in criteria:
+            leading.add(id(node))
+    return leading
+
+
+def addends(graph: Graph) -> list[tuple[Node, float]]:
+    """Return the terms of a loss that lead to a layer, each with the number it is multiplied by.
+
+    Sums, differences, means of a few single numbers, and products with numbers are taken apart; a
+    term with a factor that is not a number known is left whole.
+    """
+    if graph.root is None:
+        return []
+    leading = _leading(graph, set())
+    found: list[tuple[Node, float]] = []
+    waiting = [(graph.root, 1.0)]
+    while waiting and len(found) < MOST_TERMS:
+        node, factor = waiting.pop()
+        parts = _parts(node)
+        if parts is None:
+            if id(node) in leading:
+                found.append((node, factor))
+        else:
+            waiting += [(item, factor * share) for item, share in parts]
+    return sorted(found, key=lambda pair: pair[0].order)
+
+
+def _parts(node: Node) -> list[tuple[Node, float]] | None:
+    """Return what one operation adds up, with factors; None where it does something else."""
+    several = node.inputs[0].inputs if node.inputs and node.operation in ("Sum", "Mean") else []
+    if several and node.inputs[0].operation in ("Stack", "Cat") and all(map(_single, several)):
+        share = 1.0 if node.operation == "Sum" else 1 / len(several)
+        return [(item, share) for item in several]
+    if node.product or not node.inputs or not all(map(_single, [node, *node.inputs])):
+        return None
+    if node.operation == "Add":
+        return [(item, 1.0) for item in node.inputs]
+    if node.operation == "Sub" and len(node.inputs) == 2:
+        return [(node.inputs[0], 1.0), (node.inputs[1], -1.0)]
+    if len(node.inputs) > 1:
+        return None
+    if node.operation == "Neg":
+        return [(node.inputs[0], -1.0)]
+    if node.operation in ("Mul", "Div"):
+        other = node.saved("other")
+        if not isinstance(other, Tensor) or other.numel() != 1 or not float(other):
+            return None
+        return [(node.inputs[0], float(other) if node.operation == "Mul" else 1 / float(other))]
+    same = node.operation in _SAME_VALUES
+    return [(node.inputs[0], 1.0)] if same else None
+
+
+def _single(node: Node) -> bool:
+    return node.shape is not None and math.prod(node.shape) == 1
+
+
 def _terms(root: Node) -> list[Node]:
     """Return what single numbers were added up from, however often and in whatever order."""
     found, waiting, seen = [], [root], {id(root)}
     while waiting:
         node = waiting.pop()
         numbers = node.inputs if node.operation in ("Stack", "Cat") else [node]
-        single = all(item.shape is not None and math.prod(item.shape) == 1 for item in numbers)
-        if not single or node.product or not node.inputs:
+        if not all(map(_single, numbers)) or node.product or not node.inputs:
             found.append(node)
             continue
         for item in node.inputs:
@@ -200,13 +257,13 @@ def _carried(node: Node, depth: int = 6) -> list[int]:
     return node.parameters + [leaf for item in node.inputs for leaf in _carried(item, depth - 1)]
 
 
-def tail(graph: Graph, most: int = 60) -> list[Node]:
-    """Return the operations between the loss and the last layers, nearest to the loss first."""
-    if graph.root is None:
+def tail(root: Node | None, most: int = 60) -> list[Node]:
+    """Return the operations between a loss and the last layers, nearest to the loss first."""
+    if root is None:
         return []
     found: list[Node] = []
-    seen = {id(graph.root)}
-    waiting = [graph.root]
+    seen = {id(root)}
+    waiting = [root]
     while waiting and len(found) < most:
         node = waiting.pop(0)
         if node.product:

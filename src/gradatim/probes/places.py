@@ -1,9 +1,10 @@
-"""The line of the user's own code that is running."""
+"""The line of the user's own code that is running, and whether a thread runs at all."""
 
 from __future__ import annotations
 
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -30,3 +31,13 @@ def place() -> tuple[str | None, int | None]:
             break
         frame = frame.f_back
     return None, None
+
+
+def waits(thread: int) -> bool:
+    """Say whether a thread waits for another one, other than for its start."""
+    frame = sys._current_frames().get(thread)
+    names = []
+    while frame is not None and frame.f_code.co_filename == threading.__file__:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return bool(names) and "start" not in names

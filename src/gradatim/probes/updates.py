@@ -52,6 +52,42 @@ class Owner:
             return []
         return [item for group in optimiser.param_groups for item in group["params"]]
 
+    def gradient(self, item: Tensor) -> Tensor | None:
+        """Return the gradient of a parameter."""
+        return item.grad
+
+    def describe(self, structure: Structure) -> Numbers | None:
+        """Return options and parameters when they are new or more than before."""
+        optimiser = self.reference()
+        parameters = self.parameters()
+        if optimiser is None or self.described == len(parameters):
+            return None
+        self.described = len(parameters)
+        groups = []
+        for group in optimiser.param_groups:
+            groups.append(
+                {
+                    key: value if isinstance(value, bool | int | float) else list(value)
+                    for key, value in group.items()
+                    if isinstance(value, bool | int | float)
+                    or (isinstance(value, tuple) and all(isinstance(v, float) for v in value))
+                }
+                | {"size": len(group["params"])}
+            )
+        owned = []
+        for index, item in enumerate(parameters[:2000]):
+            size = "x".join(map(str, item.shape))
+            name = structure.own(item, f"optimiser {self.number} parameter {index} {size}")
+            owned.append({"name": name, **describe_parameter(item)})
+        return {
+            "optimiser": self.number,
+            "kind": type(optimiser).__name__,
+            "groups": groups,
+            "parameters": owned,
+            "file": self.file,
+            "line": self.line,
+        }
+
     def witnesses(self) -> list[float | None]:
         """Return the size of the gradient of a few parameters; None where there is none."""
         owned = self.parameters()
@@ -59,8 +95,8 @@ class Owner:
             return []
         few = [owned[0], owned[len(owned) // 2], owned[-1]][: min(_WITNESSES, len(owned))]
         return [
-            None if item.grad is None or item.grad.is_sparse else float(item.grad.detach().norm())
-            for item in few
+            None if item is None or item.is_sparse else float(item.detach().norm())
+            for item in map(self.gradient, few)
         ]
 
 
@@ -96,37 +132,10 @@ class Updates:
             self._count += 1
         return known
 
-    def describe(self, owner: Owner) -> Numbers | None:
-        """Return an optimiser's options and parameters when they are new or more than before."""
-        optimiser = owner.reference()
-        parameters = owner.parameters()
-        if optimiser is None or owner.described == len(parameters):
-            return None
-        owner.described = len(parameters)
-        groups = []
-        for group in optimiser.param_groups:
-            groups.append(
-                {
-                    key: value if isinstance(value, bool | int | float) else list(value)
-                    for key, value in group.items()
-                    if isinstance(value, bool | int | float)
-                    or (isinstance(value, tuple) and all(isinstance(v, float) for v in value))
-                }
-                | {"size": len(group["params"])}
-            )
-        owned = []
-        for index, item in enumerate(parameters[:2000]):
-            size = "x".join(map(str, item.shape))
-            name = self.structure.own(item, f"optimiser {owner.number} parameter {index} {size}")
-            owned.append({"name": name, **describe_parameter(item)})
-        return {
-            "optimiser": owner.number,
-            "kind": type(optimiser).__name__,
-            "groups": groups,
-            "parameters": owned,
-            "file": owner.file,
-            "line": owner.line,
-        }
+    @property
+    def begun(self) -> bool:
+        """Say whether the weights before a step are at hand."""
+        return self._before is not None
 
     # -- are gradients reset between two steps of the optimiser that owns them?
 
@@ -155,18 +164,20 @@ class Updates:
         parameters = owner.parameters()
         stride = -(-len(parameters) // MOST_PARAMETERS) or 1
         copied = 0
+        gradients: list[Tensor] = []
         for item in parameters[::stride]:
-            if item.grad is None:
+            gradient = owner.gradient(item)
+            if gradient is None:
                 if item.requires_grad:
                     found.missing.append(item)
                 continue
-            if item.grad.is_sparse or not item.is_floating_point() or item.numel() == 0:
+            if gradient.is_sparse or not item.is_floating_point() or item.numel() == 0:
                 continue
             copied += item.numel()
             if copied > MOST_COPIED:
                 break
             found.weights.append(item)
-        gradients = [item.grad for item in found.weights if item.grad is not None]
+            gradients.append(gradient)
         found.gradients = numbers_of(gradients)
         found.equal = [_has_equal_rows(item) for item in gradients]
         found.copies = [item.detach().clone() for item in found.weights]

@@ -32,15 +32,16 @@ from gradatim.probes.activations import (
     is_linear,
     layers,
 )
+from gradatim.probes.by_hand import ByHand
 from gradatim.probes.evaluations import Evaluations
 from gradatim.probes.forwards import Forward, Forwards
-from gradatim.probes.graph import Graph, chain, readable, several_terms, tail, walk
+from gradatim.probes.graph import Graph, addends, chain, readable, several_terms, tail, walk
 from gradatim.probes.loaders import Loaders
 from gradatim.probes.measure import Numbers, plain, summary, tensors_in
 from gradatim.probes.pace import FIRST_STEPS, Pace
 from gradatim.probes.patches import Function, Patches
-from gradatim.probes.places import place
-from gradatim.probes.structure import Structure, describe_parameter
+from gradatim.probes.places import place, waits
+from gradatim.probes.structure import Structure
 from gradatim.probes.updates import Owner, Updates, learning_rate
 
 IDLE, SCOUT, CLOSE = 0, 1, 2
@@ -135,7 +136,9 @@ class Watcher:
         self._opaque = False  # saved tensors must not be read: they would be computed again
         self._compiled = False  # only losses and steps are watched
         self._troubles = 0
-        self._manual: ManualOwner | None = None
+        self._manual: ByHand | None = None
+        self._older = (0, 0)  # forward passes and losses that the last backward pass left over
+        self._asked = 0  # the step for which it was last asked whether to look closely
         self._lost: set[str] = set()
         self._flushed = 0.0
 
@@ -148,7 +151,7 @@ class Watcher:
     def start(self) -> None:
         """Put the hooks in place and write the first event."""
         self._began = self._flushed = time.perf_counter()
-        self._worked = 0.0
+        self._worked = self._known = 0.0
         self._write("watched", torch=torch.__version__, threads=torch.get_num_threads())
         _follow_forks(self)
         self._prepare_patches()
@@ -195,6 +198,9 @@ class Watcher:
         """Take every hook away and write the last event."""
         if not self.active:
             return
+        if not self.here():  # the thread that trained has ended, or is left to itself
+            self._worked, self._resumed = self._known, time.thread_time()
+            self._thread = threading.get_ident()
         self._look(self._conclude)
         self.pause()
         passed = time.perf_counter() - self._began
@@ -217,8 +223,9 @@ class Watcher:
         Time that others take from it does not count: a busy machine makes no difference to which
         steps are looked at.
         """
-        now = time.thread_time() - self._resumed if self.active else 0.0
-        return self._worked + now
+        if self.here():
+            self._known = self._worked + time.thread_time() - self._resumed
+        return self._known
 
     def _conclude(self) -> None:
         self._flush_evaluations()
@@ -234,6 +241,14 @@ class Watcher:
     def here(self) -> bool:
         """Say whether watching goes on, and in this thread."""
         return self.active and threading.get_ident() == self._thread
+
+    def _follow(self) -> bool:
+        """Move to this thread when it begins to train, and the watched one waits for it."""
+        if not self.active or self.step or self._values or self.busy or not waits(self._thread):
+            return False
+        self._worked, self._resumed = self._known, time.thread_time()
+        self._thread = threading.get_ident()
+        return True
 
     def _look(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run an observation: count its time, and never let its failure reach the script."""
@@ -253,6 +268,13 @@ class Watcher:
             self.busy = False
             self.spent += time.thread_time() - began
         return None
+
+    def _within(self, function: Callable[[], None]) -> None:
+        """Do something as part of an observation, under way or of its own."""
+        if self.busy:
+            function()
+        else:
+            self._look(function)
 
     # -- hooks
 
@@ -279,6 +301,8 @@ class Watcher:
         self.forwards.reset()
 
     def _before_forward(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        if not self.here() and torch.is_grad_enabled():
+            self._follow()
         self._look(self.forwards.before, module, arguments)
 
     def _after_forward(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
@@ -291,6 +315,7 @@ class Watcher:
     def _prepare_patches(self) -> None:
         always, near = self._always, self._near
         self._backward.replace(torch.autograd, "backward", self._around_backward)
+        self._backward.replace(torch.autograd, "grad", self._around_grad)
         for kind in (torch.no_grad, torch.inference_mode):
             always.replace(kind, "__enter__", self._around_no_grad)
         always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
@@ -326,18 +351,42 @@ class Watcher:
 
     def _around_backward(self, original: Function) -> Function:
         def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
-            if self._rest or self.busy or not self.here():
+            if self._rest or self.busy or not (self.here() or self._follow()):
                 original(tensors, *arguments, **options)
                 return
             if self.level == IDLE and not self._hooks:
                 self._idle_backward(tensors)
                 original(tensors, *arguments, **options)
+                if self._manual is not None:
+                    self._look(self._follow_by_hand)
                 return
             self._look(self._backward_begins, tensors)
             original(tensors, *arguments, **options)
             self._look(self._backward_ended)
 
         return backward
+
+    def _around_grad(self, original: Function) -> Function:
+        """Gradients that are returned make a step only in scripts without optimiser."""
+
+        def grad(outputs: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+            by_hand = self._manual is not None or not (self.step or self.updates.owners)
+            if not by_hand or options.get("create_graph") or self.busy or not self.here():
+                return original(outputs, inputs, *arguments, **options)
+            leaves = tensors_in(inputs)
+            if not leaves or not all(item.is_leaf for item in leaves):
+                return original(outputs, inputs, *arguments, **options)
+            if self._manual is not None:
+                self._manual.returned = {}
+            self._look(self._backward_begins, outputs)
+            found = original(outputs, inputs, *arguments, **options)
+            if self._manual is not None:
+                pairs = zip(leaves, found, strict=False)
+                self._manual.returned = {id(leaf): item for leaf, item in pairs if plain(item)}
+            self._look(self._backward_ended)
+            return found
+
+        return grad
 
     def _around_no_grad(self, original: Function) -> Function:
         def enter(context: Any) -> Any:
@@ -465,30 +514,30 @@ class Watcher:
             self.forwards.close = False
 
     def _idle_backward(self, tensors: Any) -> None:
+        if self._manual is not None:
+            self._look(self._manual_step)
         if type(tensors) is Tensor:
             # On the host the value is at hand; on an accelerator it is read later, in one go.
             value = tensors.item() if tensors.is_cpu and tensors.numel() == 1 else tensors.detach()
             self._values.append(value)
             if type(value) is float and not math.isfinite(value) and self._troubles < 3:
                 self._look(self._trouble, tensors, value)
-        if self._manual is not None:
-            self._look(self._manual_step)
 
     def _backward_begins(self, tensors: Any) -> None:
         found = tensors_in(tensors)
         if not found:
             return
         loss = found[0]
+        self._describe_models()
+        self.updates.backward_begins()
+        if self._manual is not None:
+            self._manual_step()
         value = float(loss.detach()) if loss.numel() == 1 else None
         if value is not None:
             self._values.append(value)
             if not math.isfinite(value) and self._troubles < 3:
                 self._trouble(loss, value)
         self._calls.append("backward")
-        self._describe_models()
-        self.updates.backward_begins()
-        if self._manual is not None:
-            self._manual_step()
         if self.level == CLOSE:
             self._read_graph(loss, value)
         else:
@@ -534,12 +583,15 @@ class Watcher:
         self._matched = [f for f in self.forwards.finished if f.order in orders]
         rest = [f for f in self.forwards.finished if f.order not in orders]
         self.forwards.finished = rest
-        end = tail(graph)
+        end = tail(graph.root)
         called = [item for item in self._losses if item.order in orders]
         self._losses = [item for item in self._losses if item.order not in orders]
         by_order = {node.order: node for node in graph.nodes}
         losses = []
+        factors = {node.order: factor for node, factor in addends(graph)}
         for item in called:
+            if item.order in factors:
+                item.numbers["factor"] = abs(factors[item.order])
             given = by_order.get(item.numbers.pop("given", None))
             item.numbers["chain"] = criteria.describe(chain(given)) if given else []
             losses.append(item.numbers)
@@ -549,12 +601,12 @@ class Watcher:
             revealing = criteria.revealing(inputs[0], called[0].target) if inputs else None
         file, line = place()
         if not losses and not self._opaque:
-            output = self._matched[0].result if len(self._matched) == 1 else None
-            reading = criteria.hand_written(graph, end, output)
-            if reading is not None:
-                self._complete(reading, value)
+            one = len(self._matched) == 1
+            losses = criteria.by_hand(graph, self._matched[0].results if one else [])
+            if len(losses) == 1:
+                self._complete(losses[0], value)
+            for reading in losses:
                 reading["file"], reading["line"] = file, line
-                losses.append(reading)
         for forward in self._matched:
             self._remember(forward, "training")
             self._write("forward", step=self.step + 1, calls=forward.calls, **forward.numbers)
@@ -598,17 +650,15 @@ class Watcher:
     def _leaves(self, graph: Graph) -> None:
         """Where no optimiser of PyTorch is used, follow the parameters by hand."""
         if self._manual is None and not self.updates.owners and self.step == 0 and graph.leaves:
-            self._manual = ManualOwner(list(graph.leaves.values()))
+            self._manual = ByHand(list(graph.leaves.values()))
 
     def _backward_ended(self) -> None:
         self.updates.backward_ended()
         if self._manual is not None:
-            self._manual.remember()
-            if self.level == CLOSE:
-                self.updates.step_begins(self._manual)
+            self._follow_by_hand()
 
-    def _trouble(self, loss: Tensor, value: float) -> None:
-        """The loss is not finite: find out where that began."""
+    def _trouble(self, loss: Tensor, value: float, *, final: bool = False) -> None:
+        """The loss is not finite: find out where that began; ``final``: the script ends on it."""
         self._troubles += 1
         graph = walk(loss)
         name_of = self.structure.parameters.get
@@ -621,10 +671,27 @@ class Watcher:
             "trouble",
             step=self.step + 1,
             value=value,
+            final=final,
             parameters=bad[:20],
             first=None if self._opaque else first_non_finite(graph, name_of),
             hazards=[] if self._opaque else hazards(graph),
         )
+
+    def left_over(self, values: list[Any]) -> None:
+        """Look at the variables of a script that ends itself, for a loss that is not finite.
+
+        Many scripts check their loss before they call ``backward``, and stop.
+        """
+        self._look(self._left_over, values)
+
+    def _left_over(self, values: list[Any]) -> None:
+        for item in values:
+            if not plain(item) or item.numel() != 1 or item.grad_fn is None or self._troubles >= 3:
+                continue
+            value = float(item.detach())
+            if not math.isfinite(value):
+                self._trouble(item, value, final=True)
+                return
 
     def _clipped(self, name: str, limit: Any, norm: Any) -> None:
         file, line = place()
@@ -669,7 +736,7 @@ class Watcher:
             self.step += 1
             self._rest -= 1
             if not self._rest:
-                self._next_level()
+                self._next_level(self.step + 1)
             return
         owner = self.updates.owners.get(id(optimiser)) or self.updates.owner(optimiser)
         rate = optimiser.param_groups[0].get("lr")
@@ -678,18 +745,22 @@ class Watcher:
         self._step_done(owner)
 
     def _step_done(self, owner: Owner) -> None:
+        self._count(owner)
+        if self.level or self._hooks:
+            self._look(self._step_ended, owner)
+        self.step += 1
+        self._next_level(self.step + 1)
+
+    def _count(self, owner: Owner) -> None:
+        """Note a step and its loss; write losses when they are many or have waited long."""
         owner.steps += 1
         if self._values:
             self._rows.append(
                 (self.step + 1, owner.number, self._mean(), owner.learning_rate, len(self._values))
             )
             self._values = []
-        if self.level or self._hooks:
-            self._look(self._step_ended, owner)
-        elif len(self._rows) >= 256 or time.perf_counter() - self._flushed > LONGEST_WAIT:
-            self._look(self._flush_rows)
-        self.step += 1
-        self._next_level()
+        if len(self._rows) >= 256 or time.perf_counter() - self._flushed > LONGEST_WAIT:
+            self._within(self._flush_rows)
 
     def _mean(self) -> Any:
         first = self._values[0]
@@ -697,25 +768,34 @@ class Watcher:
             return first
         return sum(float(value) for value in self._values) / len(self._values)
 
+    def _tell_step(self, owner: Owner) -> None:
+        """Write what a step that was looked at closely changed."""
+        description = owner.describe(self.structure)
+        if description is not None:
+            self._write("optimiser", step=self.step, **description)
+        numbers = self.updates.step_ended(owner)
+        file, line = place()
+        self._write(
+            "update",
+            step=self.step + 1,
+            calls=[*self._calls, "step"][-60:],
+            clips=self._clips,
+            wiped=self._wiped,
+            wasted=[
+                item.numbers["model"]
+                for item in self.forwards.finished
+                if item.numbers["training"] and item.numbers["gradient"]
+            ],
+            file=file,
+            line=line,
+            **numbers,
+        )
+        self._flush_rows()
+        self.writer.flush()  # what was seen stays seen, however the script ends
+
     def _step_ended(self, owner: Owner) -> None:
         if self.level == CLOSE:
-            description = self.updates.describe(owner)
-            if description is not None:
-                self._write("optimiser", step=self.step, **description)
-            numbers = self.updates.step_ended(owner)
-            file, line = place()
-            self._write(
-                "update",
-                step=self.step + 1,
-                calls=[*self._calls, "step"][-60:],
-                clips=self._clips,
-                wiped=self._wiped,
-                file=file,
-                line=line,
-                **numbers,
-            )
-            self._flush_rows()
-            self.writer.flush()  # what was seen stays seen, however the script ends
+            self._tell_step(owner)
         self._losses = [item for item in self._losses if not item.gradient]
         for forward in self.forwards.finished:
             if not forward.numbers["training"]:  # gradients left on, but never used
@@ -723,21 +803,24 @@ class Watcher:
         self.forwards.finished.clear()
         self._flush_evaluations()
         self._matched = []
+        self._forget_calls()
+
+    def _forget_calls(self) -> None:
         self._calls.clear()
         self._clips = []
         self._wiped = None
 
-    def _next_level(self) -> None:
+    def _next_level(self, step: int) -> None:
+        """Decide how closely to look at a step that is about to begin."""
         if self._compiled:
             return
-        step = self.step + 1
         turns = len(self.updates.owners) or 1
         if self.pace.candidate(step, turns) and self.pace.closely(step, self.spent, self.worked):
             self.level = CLOSE
             self.forwards.close = True
             self._hook()
             if step > FIRST_STEPS:  # the step before was not looked at: know what it left behind
-                self._look(self._prepare)
+                self._within(self._prepare)
             return
         if self._scouting and self.pace.affordable(self.spent, self.worked):
             self.level = SCOUT
@@ -759,21 +842,37 @@ class Watcher:
         for owner in self.updates.owners.values():
             owner.left, owner.reset, owner.grew = owner.witnesses(), False, False
 
+    # -- steps made by hand, known only when the next backward pass begins
+
+    def _follow_by_hand(self) -> None:
+        """A backward pass has ended: remember what it found, and prepare for the next step."""
+        owner = self._manual
+        if owner is None:
+            return
+        owner.remember()
+        if self.level == CLOSE:
+            self.updates.step_begins(owner)
+        self._older = (len(self.forwards.finished), len(self._losses))
+        if self._asked <= self.step:
+            self._asked = self.step + 1
+            self._next_level(self.step + 2)
+
     def _manual_step(self) -> None:
         """A backward pass begins in a script without optimiser: were the weights changed?"""
         owner = self._manual
-        if owner is not None and owner.changed():
+        if owner is None or not owner.stepped():
+            return
+        if self.updates.owners.get(id(owner)) is not owner:
             self.updates.owners[id(owner)] = owner
-            values, self._values = self._values[-1:], self._values[:-1]
             self.updates.backward_begins()
-            if self.level == CLOSE:
-                description = owner.describe(self.structure)
-                if description is not None:
-                    self._write("optimiser", step=self.step, **description)
-            busy, self.busy = self.busy, False
-            self._step_done(owner)
-            self.busy = busy
-            self._values = values
+        self._count(owner)
+        if self.updates.begun:
+            self._tell_step(owner)
+        passes, losses = self._older
+        del self.forwards.finished[:passes], self._losses[:losses]
+        self._flush_evaluations()
+        self._forget_calls()
+        self.step += 1
 
     def _flush_evaluations(self) -> None:
         for numbers in self.evaluations.take():
@@ -785,53 +884,6 @@ class Watcher:
             passed = time.perf_counter() - self._began
             self._write("losses", rows=rows, seconds=passed, worked=self.worked, looking=self.spent)
             self._rows = []
-
-
-class ManualOwner(Owner):
-    """The parameters of a script that changes its weights without an optimiser of PyTorch."""
-
-    def __init__(self, parameters: list[Tensor]) -> None:
-        self._parameters = parameters
-        self.number = -1
-        self.file, self.line = None, None
-        self.described = -1
-        self.steps = 0
-        self.left = None
-        self.reset = self.grew = False
-        self.learning_rate = None
-        self._copies: list[Tensor] = []
-
-    def reference(self) -> None:  # type: ignore[override]
-        """There is no optimiser."""
-        return
-
-    def parameters(self) -> list[Tensor]:
-        """Return the leaves that the first loss reached."""
-        return self._parameters
-
-    def remember(self) -> None:
-        """Keep a few values of a few parameters, and the gradients as ``backward`` left them."""
-        self.left = self.witnesses()
-        self._copies = [item.detach().flatten()[:64].clone() for item in self._parameters[:4]]
-
-    def changed(self) -> bool:
-        """Say whether they are different now."""
-        pairs = zip(self._parameters, self._copies, strict=False)
-        return any(not torch.equal(item.detach().flatten()[:64], old) for item, old in pairs)
-
-    def describe(self, structure: Structure) -> Numbers | None:
-        """Return the parameters, once."""
-        if self.described >= 0:
-            return None
-        self.described = len(self._parameters)
-        owned = [
-            {
-                "name": structure.own(item, f"parameter {index}"),
-                **describe_parameter(item),
-            }
-            for index, item in enumerate(self._parameters)
-        ]
-        return {"optimiser": -1, "kind": "by hand", "groups": [], "parameters": owned}
 
 
 @contextmanager
