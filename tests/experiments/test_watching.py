@@ -174,6 +174,10 @@ def test_cures_of_runs_are_choices_a_recipe_has():
     cured = for_run(Verdict("sick", [finding])).findings[0]
     assert cured.where == Where("a", "b")
     assert cured.cures[0].change == "--set training.learning_rate=0.05"
+    stale = Finding("not-converging", "alarm")
+    recipe = {"training": {"learning_rate": 0.02, "epochs": 4}, "seed": 0}
+    changes = [cure.change for cure in for_run(Verdict("sick", [stale]), recipe).findings[0].cures]
+    assert changes == ["--set training.learning_rate=0.002", "--set training.epochs=12"]
     other = for_run(Verdict("sick", [Finding("double-softmax", "alarm")])).findings[0]
     assert "--explain double-softmax" in other.cures[0].change
 

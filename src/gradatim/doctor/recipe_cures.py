@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from gradatim.core.finding import Cure, Evidence, Finding, Where
 from gradatim.doctor.diagnosis import Verdict
@@ -52,15 +54,27 @@ CURES: dict[str, tuple[tuple[str, str], ...]] = {
 or a command."""
 
 
-def for_run(verdict: Verdict) -> Verdict:
-    """Return a verdict on a run: its cures are changes of the recipe, its places layers."""
-    return replace(verdict, findings=[_for_run(item) for item in verdict.findings])
+def for_run(verdict: Verdict, recipe: Mapping[str, Any] | None = None) -> Verdict:
+    """Return a verdict on a run: its cures are changes of the recipe, its places layers.
+
+    Args:
+        verdict: what the doctor said of its Record.
+        recipe: the plain values of its recipe, from which new ones are computed.
+    """
+    return replace(verdict, findings=[_for_run(item, recipe or {}) for item in verdict.findings])
 
 
-def _for_run(finding: Finding) -> Finding:
+def _for_run(finding: Finding, recipe: Mapping[str, Any]) -> Finding:
     where = Where(finding.where.module, finding.where.parameter)
-    rate = _rate(finding.evidence)
-    cures = [Cure(says, _change(change, rate)) for says, change in CURES.get(finding.name, ())]
+    known = {
+        f"{part}.{key}": value
+        for part, values in recipe.items()
+        if isinstance(values, Mapping)
+        for key, value in values.items()
+    }
+    if (rate := _rate(finding.evidence)) is not None:
+        known.setdefault(RATE, rate)
+    cures = [Cure(says, _change(change, known)) for says, change in CURES.get(finding.name, ())]
     if not cures:
         cures = [
             Cure(
@@ -78,19 +92,15 @@ def _rate(evidence: object) -> float | None:
     return None
 
 
-def _change(change: str, rate: float | None) -> str:
+def _change(change: str, known: Mapping[str, Any]) -> str:
     """Return what is put on the command line."""
     if change.startswith("gradatim "):
         return change
     key, _, value = change.partition("=")
-    if value[:1] in "*/":
-        factor = float(value[1:]) if value[0] == "*" else 1 / float(value[1:])
-        if key != RATE or rate is None:
-            times = value[1:]
-            return (
-                f"--set {key}=… ({times} times as many)"
-                if value[0] == "*"
-                else f"--set {key}=… (a tenth)"
-            )
-        value = f"{rate * factor:g}"
-    return f"--set {key}={value}"
+    if value[:1] not in "*/":
+        return f"--set {key}={value}"
+    now, by = known.get(key), float(value[1:])
+    if not isinstance(now, int | float):
+        words = f"{by:g} times what it is" if value[0] == "*" else f"what it is, divided by {by:g}"
+        return f"--set {key}=… ({words})"
+    return f"--set {key}={now * by if value[0] == '*' else now / by:g}"

@@ -206,7 +206,8 @@ def _of_run(place: Path) -> Diagnosed:
             records.setdefault(str(rung["model"]), record)
     watched = {name: record for name, record in records.items() if record.of("watched")}
     name, record = next(iter((watched or records).items()))
-    return Diagnosed(f"{place} ({name})", for_run(diagnose(record)), record, {}, None, True)
+    judged = for_run(diagnose(record), run.trained_recipe)
+    return Diagnosed(f"{place} ({name})", judged, record, {}, None, True)
 
 
 def check_script(script: Path) -> None:

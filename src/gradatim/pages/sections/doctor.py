@@ -15,7 +15,7 @@ def blocks(run: RunFolder) -> Iterator[Block]:
     """Yield the section of a run whose training was watched and is no longer going on."""
     if run.trained.last("unwatched") is None:
         return
-    judged = for_run(diagnose(run.trained))
+    judged = for_run(diagnose(run.trained), run.trained_recipe)
     if not judged.findings:
         return
     case = diagnosis.Case(run.name, judged, run.trained, run=True)
