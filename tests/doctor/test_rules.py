@@ -188,6 +188,9 @@ def test_entropy_of_equal_counts_is_the_logarithm():
         ([0.69, 0.3, 0.2] + [0.1] * 47 + [0.6] * 50, True),
         ([0.7] * 90 + [float("nan")] * 10, True),
         ([0.7] * 20, None),
+        ([0.7, 1.0, 5.0] + [9.0] * 9, True),
+        ([0.7, 9.0, 5.0] + [0.8] * 9, None),
+        ([0.7, 9.0] + [float("inf")] * 6, True),
     ],
 )
 def test_a_run_does_badly_when_it_does_not_beat_the_baseline(values, bad):
@@ -195,9 +198,42 @@ def test_a_run_does_badly_when_it_does_not_beat_the_baseline(values, bad):
     assert outcome(Facts(record(losses(values), *events, steps=len(values)))).bad is bad
 
 
+def sum_of_two(entropy, squares, whole):
+    """Return a backward pass whose loss is a sum: entropy, and half of a squared error."""
+    first = {"name": "cross_entropy", "labels": [8, 8], "classes": 2, "factor": 1.0}
+    second = {"name": "mse_loss", "constant": 2.0 * 15 / 16, "target": {"shape": [16]}}
+    readings = [{**first, "value": entropy}, {**second, "value": squares, "factor": 0.5}]
+    event = backward(1)
+    return {**event, "losses": readings, "value": whole, "several_terms": True}
+
+
+def test_the_yardstick_of_a_sum_is_the_sum_of_yardsticks_where_the_sum_is_explained():
+    events = [{**sum_of_two(0.7, 2.0, 1.7), "step": step} for step in range(1, 9)]
+    facts = Facts(record(losses([1.7] * 100), *events))
+    assert facts.criterion is None
+    assert facts.baseline == pytest.approx(0.6931 + 0.5 * 2.0, abs=1e-3)
+    assert facts.late_loss == pytest.approx(1.7)
+    assert outcome(facts).bad
+    more = [{**event, "value": 3.0} for event in events]  # something else is minimised, too
+    assert Facts(record(losses([3.0] * 100), *more)).baseline is None
+
+
 def test_a_short_plateau_is_not_judged_while_the_script_runs():
     events = [losses([0.7] * 400), *[backward(step) for step in range(1, 9)]]
     assert outcome(Facts(Record(events), finished=False)).bad is None
+
+
+def test_an_optimiser_that_owns_the_smaller_part_alarms_only_where_the_run_does_badly():
+    names_of = ["Net.a.weight", "Net.b.weight", "Net.c.weight"]
+    model = {"event": "model", "model": "Net", "step": 0, "modules": [], "parameters": [
+        {"name": name, "shape": [4, 4], "trainable": True} for name in names_of]}  # fmt: skip
+    events = [backward(step, reached=names_of) for step in range(1, 9)]
+    events += [update(step) for step in range(1, 9)]
+    name = "optimiser-owns-wrong-parameters"
+    bad = diagnose(record(losses([0.7] * 100), model, *events))
+    good = diagnose(record(losses([0.7 - 0.006 * i for i in range(100)]), model, *events))
+    assert name in names(bad)
+    assert name in names(good, "note")
 
 
 def test_statistics_alone_never_alarm():

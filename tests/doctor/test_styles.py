@@ -160,7 +160,148 @@ for step in range(300):
     optimizer.step()
 """
 
-HEALTHY = {"critic": CRITIC, "bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
+# Gradients are returned, not left behind; weights in a dictionary, no optimiser.
+RETURNED = """
+rate = 0.5
+x = torch.randn(600, 8)
+y = (x[:, 0] * 2 + x[:, 1] > 0).long() + (x[:, 2] > 0.5).long()
+p = {"a": torch.randn(8, 24) / 3, "b": torch.zeros(24), "c": torch.randn(24, 3) / 5}
+for item in p.values():
+    item.requires_grad_()
+for step in range(240):
+    i = torch.randint(0, 600, (40,))
+    scores = torch.relu(x[i] @ p["a"] + p["b"]) @ p["c"]
+    loss = F.cross_entropy(scores, y[i])
+    gradients = torch.autograd.grad(loss, list(p.values()))
+    with torch.no_grad():
+        for item, gradient in zip(p.values(), gradients):
+            item -= rate * gradient
+"""
+
+# An Adam of one's own, which PyTorch does not know as an optimiser, and a module.
+OWN_ADAM = """
+class Own:
+    def __init__(self, parameters, rate):
+        self.parameters, self.rate, self.count = list(parameters), rate, 0
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+
+    @torch.no_grad()
+    def step(self):
+        self.count += 1
+        for p, m, v in zip(self.parameters, self.means, self.squares):
+            m.mul_(0.9).add_(p.grad, alpha=0.1)
+            v.mul_(0.99).addcmul_(p.grad, p.grad, value=0.01)
+            m_, v_ = m / (1 - 0.9**self.count), v / (1 - 0.99**self.count)
+            p.sub_(self.rate * m_ / (v_.sqrt() + 1e-8))
+            p.grad = None
+
+x = torch.rand(800, 5) * 2 - 1
+y = torch.sin(3 * x[:, 0]) + x[:, 1] * x[:, 2]
+model = nn.Sequential(nn.Linear(5, 32), nn.GELU(), nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 1))
+optimizer = Own(model.parameters(), 3e-3)
+for step in range(400):
+    i = torch.randint(0, 800, (50,))
+    loss = (model(x[i]).squeeze(1) - y[i]).square().mean()
+    loss.backward()
+    optimizer.step()
+"""
+
+# Two heads; the loss is a sum of two forms written by hand, and a small penalty.
+TWO_FORMS = """
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU())
+        self.kind, self.size = nn.Linear(48, 4), nn.Linear(48, 1)
+
+    def forward(self, x):
+        hidden = self.body(x)
+        return self.kind(hidden), self.size(hidden).squeeze(-1)
+
+x = torch.randn(1200, 12)
+kinds = (x[:, :4] + 0.3 * torch.randn(1200, 4)).argmax(1)
+sizes = x[:, 4] * x[:, 5] + x[:, 6]
+model = Heads()
+optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+for epoch in range(12):
+    for i in torch.randperm(1200).split(40):
+        scores, size = model(x[i])
+        parts = {
+            "kind": (scores.logsumexp(1) - scores[torch.arange(len(i)), kinds[i]]).mean(),
+            "size": 0.5 * (size - sizes[i]).pow(2).mean(),
+        }
+        loss = sum(parts.values()) + 1e-5 * sum(p.pow(2).sum() for p in model.parameters())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+# The loop runs in a thread of its own.
+THREAD = """
+import threading
+
+x = torch.randn(600, 6)
+y = (x.abs().sum(1) > 4.7).long()
+model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2))
+
+def train():
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for epoch in range(12):
+        for i in torch.randperm(600).split(30):
+            loss = F.cross_entropy(model(x[i]), y[i])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+thread = threading.Thread(target=train)
+thread.start()
+thread.join()
+"""
+
+# An activation with a backward pass of its own; body and head are two models.
+OWN_SLOPE = """
+class Bend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = torch.tanh(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (y,) = ctx.saved_tensors
+        return gradient * (1 - y * y)
+
+x = torch.randn(600, 10)
+y = (x[:, :3].prod(1) > 0).long()
+body, head = nn.Linear(10, 64), nn.Linear(64, 2)
+optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=1e-2)
+for epoch in range(15):
+    for i in torch.randperm(600).split(30):
+        hidden = Bend.apply(body(x[i]))
+        loss = F.cross_entropy(head(hidden), y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+# Few steps on the whole data set at once.
+FEW = """
+x = torch.randn(400, 8)
+y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).float()
+scale = 1.0
+model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+for step in range(24):
+    loss = F.binary_cross_entropy_with_logits(model(x * scale).squeeze(1), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+HEALTHY = {"returned": RETURNED, "own adam": OWN_ADAM, "two forms": TWO_FORMS, "thread": THREAD,
+           "own slope": OWN_SLOPE, "few": FEW, "critic": CRITIC, "bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
            "agent": AGENT, "negative": NEGATIVE}  # fmt: skip
 
 SICK = [
@@ -175,6 +316,18 @@ SICK = [
     ("output-range", SQUARES, "nn.Linear(24, 1))", "nn.Linear(24, 1), nn.ReLU())"),
     ("cut-graph", BRANCHES, "        a = self.numbers(a)",
      "        with torch.no_grad():\n            a = self.numbers(a)"),
+    ("double-softmax", RETURNED, "F.cross_entropy(scores", "F.cross_entropy(scores.softmax(1)"),
+    ("learning-rate-too-high", RETURNED, "rate = 0.5", "rate = 500.0"),
+    ("learning-rate-too-high", OWN_ADAM, "3e-3", "1.0"),
+    ("missing-zero-grad", OWN_ADAM, "p.grad = None", "pass"),
+    ("output-range", OWN_ADAM, "nn.Linear(32, 1))", "nn.Linear(32, 1), nn.ReLU())"),
+    ("learning-rate-too-low", TWO_FORMS, "lr=3e-3", "lr=1e-8"),
+    ("learning-rate-too-high", TWO_FORMS, "lr=3e-3", "lr=3.0"),
+    ("flipped-loss-sign", THREAD, "loss = F", "loss = -F"),
+    ("cut-graph", OWN_SLOPE, "return gradient * (1 - y * y)", "return None"),
+    ("cut-graph", OWN_SLOPE, "Bend.apply(body(x[i]))", "torch.tensor(body(x[i]).tolist())"),
+    ("learning-rate-too-high", FEW, "lr=0.05", "lr=8.0"),
+    ("inputs-not-normalised", FEW, "scale = 1.0", "scale = torch.logspace(0, 3, 8)"),
     ("unused-parameters", BRANCHES, "self.kinds(c)]", "torch.zeros(len(c), 8)]"),
 ]  # fmt: skip
 

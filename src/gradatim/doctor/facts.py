@@ -178,6 +178,8 @@ class Facts:
         """The loss of knowing only how often each class occurs, or the mean; None if unknown."""
         if self.several_players:
             return None
+        if self._sum is not None:
+            return self._of_a_sum(self._sum)
         name = self.criterion
         classes = any(c.get("labels") for c in self.criteria)
         if name in ("cross_entropy", "nll_loss") and classes:
@@ -190,6 +192,41 @@ class Facts:
             weighed = [counts[0], counts[1] * weight]
             return float(entropy(weighed) * sum(weighed) / sum(counts))
         return self._of_a_constant() if name is not None else None
+
+    @cached_property
+    def _sum(self) -> list[list[Event]] | None:
+        """The readings of each of several criteria of different kinds whose sum is the loss.
+
+        Only where all are known, with what they are multiplied by, and make up what is minimised.
+        """
+        kinds = Counter(tuple(c["name"] for c in e["losses"]) for e in self.backwards)
+        if self.criterion is not None or not kinds:
+            return None
+        kind, count = kinds.most_common(1)[0]
+        if len(kind) < 2 or count < 0.8 * len(self.backwards):
+            return None
+        same = [e for e in self.backwards if tuple(c["name"] for c in e["losses"]) == kind]
+        shares = []
+        for event in same:
+            known = [c for c in event["losses"] if c.get("factor") and c.get("value") is not None]
+            whole = abs(number(event["value"])) if event["value"] else 0.0
+            if len(known) == len(kind) and whole:
+                shares.append(sum(c["factor"] * number(c["value"]) for c in known) / whole)
+        if sum(0.8 <= share <= 1.25 for share in shares) < 0.75 * len(same):
+            return None
+        return [list(readings) for readings in zip(*(e["losses"] for e in same), strict=True)]
+
+    def _of_a_sum(self, parts: list[list[Event]]) -> float | None:
+        """Return the sum of what each criterion is for an answer that ignores the input."""
+        total = 0.0
+        for readings in parts:
+            name, factor = readings[0]["name"], median(c["factor"] for c in readings)
+            labelled = [c["labels"] for c in readings if c.get("labels")]
+            base = self._entropy_of(added(labelled)) if labelled else self._pooled(readings, name)
+            if base is None:
+                return None
+            total += factor * base
+        return total or None
 
     @cached_property
     def targets_move(self) -> bool:
@@ -218,7 +255,10 @@ class Facts:
 
         That of one batch is too low by about (n - 1) / n; tiny batches are pooled by their means.
         """
-        seen = [c for c in self.criteria if c.get("constant") is not None and c.get("target")]
+        return self._pooled(self.criteria, self.criterion)
+
+    def _pooled(self, readings: list[Event], name: str | None) -> float | None:
+        seen = [c for c in readings if c.get("constant") is not None and c.get("target")]
         if not seen:
             return None
         if self.targets_move:
@@ -227,7 +267,7 @@ class Facts:
         count = median(counts)
         if count >= 8:
             return median(number(c["constant"]) for c in seen) * count / (count - 1) or None
-        if self.criterion != "mse_loss" or len(seen) < 8:
+        if name != "mse_loss" or len(seen) < 8:
             return None
         means = [number(c["target"]["mean"]) for c in seen if "mean" in c["target"]]
         if len(means) < 8:
@@ -256,7 +296,7 @@ class Facts:
         """
         if self._mixed and self.criterion is not None:
             return self._own
-        scale = median(self._ratios) if self._ratios else 1.0
+        scale = median(self._ratios) if self._ratios and self._sum is None else 1.0
         return [(row[0], row[2] * scale) for row in self.rows]
 
     @cached_property

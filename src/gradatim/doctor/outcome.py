@@ -38,6 +38,10 @@ STEPS_AT_END = 30
 STEPS_RUNNING = 1000
 """Steps after which a run under way can be said to fail: plateaus of hundreds of steps end well."""
 
+STEPS_TO_FALL, FALLEN_APART = 6, 3.0
+"""Steps after which a shorter run can be seen to fall apart: its last third stays above so many
+times its beginning and its baseline."""
+
 RISEN = 1.5
 """A loss this many times its own smallest twentieth has risen."""
 
@@ -55,8 +59,10 @@ class Outcome:
 
 def outcome(facts: Facts) -> Outcome:
     """Return how the run does."""
+    if facts.finished and any(event.get("final") for event in facts.troubles):
+        return Outcome(True, "the loss is not finite", (Evidence("loss", "not finite"),))
     if facts.steps < STEPS_AT_END or not (facts.finished or facts.steps >= STEPS_RUNNING):
-        return Outcome(None, "too few steps")
+        return _fallen_apart(facts)
     late, base = facts.late_loss, facts.baseline
     if late is None:
         last = facts.curve[-1][1] if facts.curve else 0.0
@@ -91,6 +97,25 @@ def outcome(facts: Facts) -> Outcome:
             share,
         )
     return Outcome(False, "", (beats,), share)
+
+
+def _fallen_apart(facts: Facts) -> Outcome:
+    """Judge a run of few steps, of which only the worst can be told: the loss has left all bounds.
+
+    Its last third lies far above both its beginning and the baseline, or is not finite.
+    """
+    few = Outcome(None, "too few steps")
+    values = [value for _, value in facts.curve]
+    if not facts.finished or len(values) < STEPS_TO_FALL or facts.several_players:
+        return few
+    late, start = values[-(len(values) // 3) :], max(values[0], facts.baseline or values[0])
+    if not all(map(math.isfinite, late)):
+        return Outcome(True, "the loss is not finite", (Evidence("loss", repr(late[-1])),))
+    if start <= 0 or min(late) < FALLEN_APART * start:
+        return few
+    seen = Evidence("lowest of the last losses", min(late), (0.0, start))
+    share = late[-1] / facts.baseline if facts.baseline else None
+    return Outcome(True, "the loss has risen far above where it was", (seen,), share, True)
 
 
 def unfit(facts: Facts) -> bool:

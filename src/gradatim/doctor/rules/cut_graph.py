@@ -71,7 +71,32 @@ def judge(facts: Facts) -> Answer:
         ]
     if len(facts.backwards) < 3 or not all(e["complete"] for e in facts.backwards):
         return []
-    return _between_layers(facts)
+    return _between_layers(facts) or _given_none(facts)
+
+
+def _given_none(facts: Facts) -> Answer:
+    """Look for parameters on the way of every backward pass that never get a gradient."""
+    always = set.intersection(*(set(e["reached"]) for e in facts.backwards))
+    for index in facts.optimisers:
+        steps = [e for e in facts.updates if e["optimiser"] == index and e.get("parameters")]
+        if len(steps) < 3:
+            continue
+        without = sorted(always.intersection(*(e["missing"] for e in steps)))
+        if without:
+            name = without[-1]
+            return [
+                found(
+                    "cut-graph",
+                    "an operation gives no gradient to what comes before it: a function whose "
+                    "backward returns None, or a hook",
+                    number("parameters on the way that get no gradient", len(without), 0, 0),
+                    level="alarm" if unfit(facts) else "note",
+                    where=at(facts.backwards[0], module=name.rpartition(".")[0], parameter=name),
+                    step=facts.backwards[0]["step"],
+                    cures=[("return the gradient of each input", "return gradient * slope")],
+                )
+            ]
+    return []
 
 
 def _between_layers(facts: Facts) -> Answer:
@@ -133,6 +158,27 @@ def _between_layers(facts: Facts) -> Answer:
                     )
                 ]
             called.append(name)
+    return _whole_models(facts, lost)
+
+
+def _whole_models(facts: Facts, lost: set[str]) -> Answer:
+    """Look for a model that runs with gradients in every step, and that no loss reaches."""
+    for name, model in facts.models.items():
+        weights = {item["name"] for item in model["parameters"] if item["trainable"]}
+        steps = [e for e in facts.updates if name in e.get("wasted", ())]
+        if weights and weights <= lost and len(steps) >= 3:
+            return [
+                found(
+                    "cut-graph",
+                    f"what {name} computes is used without its gradient: it is not trained",
+                    number("parameters of it that the loss reaches", 0, 1, None),
+                    number("steps in which it ran", len(steps)),
+                    level="alarm" if unfit(facts) else "note",
+                    where=at(facts.backwards[0], module=name),
+                    step=steps[0]["step"],
+                    cures=[_CURE],
+                )
+            ]
     return []
 
 

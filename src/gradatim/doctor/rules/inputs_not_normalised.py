@@ -7,8 +7,9 @@ Why: a gradient step is as long in every direction. Features a thousand times la
 a mean far from zero, make the loss a long narrow valley; inputs near zero make all gradients tiny.
 
 Evidence: features whose spread differs more than a hundredfold, a mean of more than ten spreads,
-values beyond 50, or a spread below 0.02. An alarm when the run does badly (or is not finite), or
-when the treatment with standardised inputs lowers its last loss by more than half. Being outside
+values beyond 50, or a spread below 0.02. An alarm when the run does badly (or is not finite), when
+it is too short to tell and stayed above half of the baseline, or when the treatment with
+standardised inputs lowers its last loss by more than half. Being outside
 [-1, 1] is not judged: standardised inputs are.
 
 Wrong when: the first layers adapt (BatchNorm first, embeddings), which is not reported.
@@ -22,7 +23,7 @@ from statistics import median
 
 from gradatim.core.finding import Evidence, Where
 from gradatim.doctor.facts import Event, Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import HALF, outcome
 from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.trial import better
 
@@ -75,7 +76,9 @@ def judge(facts: Facts) -> Answer:
         return []
     badly = outcome(facts)
     gain = better(facts, "inputs-standardised")
-    sure = bool(badly.bad) or (gain is not None and gain.clear)
+    base, late = facts.baseline, facts.late_loss
+    short = badly.bad is None and facts.finished and bool(base and late and late > HALF * base)
+    sure = bool(badly.bad) or short or (gain is not None and gain.clear)
     finding = found(
         "inputs-not-normalised",
         "the inputs are not on a common scale near one",
@@ -91,4 +94,4 @@ def judge(facts: Facts) -> Answer:
     return [finding]
 
 
-RULE = Rule("inputs-not-normalised", judge, needs=("forward",), least_steps=8)
+RULE = Rule("inputs-not-normalised", judge, needs=("backward",), least_steps=2)

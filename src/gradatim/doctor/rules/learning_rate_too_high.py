@@ -99,4 +99,4 @@ def judge(facts: Facts) -> Answer:
     ]
 
 
-RULE = Rule("learning-rate-too-high", judge, needs=("update",), least_steps=8)
+RULE = Rule("learning-rate-too-high", judge, needs=("update",), least_steps=2)

@@ -7,8 +7,9 @@ Why: a layer that is replaced, or a model that is built or moved again, after th
 made leaves the optimiser with the old tensors: the new ones get gradients and are never changed.
 
 Evidence: exact. Alarms when both kinds exist after three steps of every optimiser; a parameter of
-the same shape on both sides is the usual picture. Reached and unowned parameters alone are a note:
-training only a part of a model is common.
+the same shape on both sides is the usual picture. Reached and unowned parameters alone are a note,
+as training only a part of a model is common; an alarm when they are more than half of what the loss
+reaches and the run does badly.
 
 Wrong when: another optimiser takes the others later. All optimisers that ever stepped count.
 
@@ -18,7 +19,10 @@ Cure: build the optimiser after the last change to the model.
 from __future__ import annotations
 
 from gradatim.doctor.facts import Facts
+from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, at, found, number
+
+MOST = 0.5
 
 
 def judge(facts: Facts) -> Answer:
@@ -39,6 +43,7 @@ def judge(facts: Facts) -> Answer:
     replaced = [name for name in unowned if tuple(known[name]["shape"]) in shapes]
     share = len(unowned) / max(1, len(unowned) + len(trained & facts.owned))
     alarm = bool(stale and (replaced or share == 1.0))
+    alarm = alarm or (share > MOST and bool(outcome(facts).bad))
     return [
         found(
             "optimiser-owns-wrong-parameters",
