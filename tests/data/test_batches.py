@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from gradatim.core.spec import Spec
-from gradatim.data.ahead import ahead
+from gradatim.data import ahead as ahead_module
+from gradatim.data.ahead import ahead, in_time
 from gradatim.data.augment import Augmentation
 from gradatim.data.batches import Batches
 from gradatim.data.dataset import Prepared, Split
@@ -318,13 +319,60 @@ def test_an_error_on_the_thread_is_raised_at_its_place():
     assert not waiting_threads()
 
 
-def test_prefetching_leaves_the_threads_of_torch_alone():
+def test_more_threads_join_where_results_come_too_late_and_keep_the_order():
+    def make(number):
+        time.sleep(0.01)  # the consumer takes no time at all
+        return number
+
+    most, seen = 0, []
+    for number in ahead(make, range(40), 2, most_threads=3):
+        seen.append(number)
+        most = max(most, len(waiting_threads()))
+    assert seen == [*range(40)]
+    assert most == 3 and not waiting_threads()
+    patient = ahead(make, range(40), 2, most_threads=1)
+    assert [*patient] == seen
+
+
+def test_an_error_on_one_of_many_threads_is_raised_at_its_place():
+    def make(number):
+        time.sleep(0.002)
+        if number == 20:
+            raise ValueRefusedError("this one cannot be made")
+        return number
+
+    results = ahead(make, range(40), 1, most_threads=4)
+    assert [next(results) for _ in range(20)] == [*range(20)]
+    with pytest.raises(ValueRefusedError, match="this one cannot be made"):
+        next(results)
+    assert not waiting_threads()
+
+
+@pytest.mark.parametrize(("seconds", "threads"), [(0.0, 0), (0.02, 1)])
+def test_what_is_made_quickly_is_made_where_it_is_used(seconds, threads):
+    def make(number):
+        time.sleep(seconds)
+        return number
+
+    most, seen = 0, []
+    for number in in_time(make, range(5, 30), 2):
+        seen.append(number)
+        most = max(most, len(waiting_threads()))
+        time.sleep(0.01)
+    assert seen == [*range(5, 30)]
+    assert most == threads and not waiting_threads()
+
+
+def test_prefetching_leaves_the_threads_of_torch_alone(monkeypatch):
+    monkeypatch.setattr(ahead_module, "SHARE", 0.0)
+    monkeypatch.setattr(ahead_module, "TRIED", 1)
     before = torch.get_num_threads()
     batches = Batches(images(), "train", batch_size=64, augmentation=EVERYTHING, shuffle=True)
-    seen = []
-    for number, _ in enumerate(batches):
-        assert waiting_threads() or number > 0
+    seen, waiting = [], 0
+    for _ in batches:
+        waiting += len(waiting_threads())
         seen.append(torch.get_num_threads())
+    assert waiting
     other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     other.start()
     other.join()

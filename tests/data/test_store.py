@@ -294,7 +294,7 @@ def test_threads_give_the_same_as_one(photos, tmp_path, monkeypatch):
     one = np.array(build(photos, tmp_path).pixels)
     monkeypatch.setattr(store_module, "SMALL_FILE_BYTES", 0)
     monkeypatch.setattr(store_module, "CHUNK_FILES", 2)
-    monkeypatch.setattr(store_module, "_cores", lambda: 3)
+    monkeypatch.setattr(store_module, "cores", lambda: 3)
     shutil.rmtree(tmp_path / "cache")
     assert (build(photos, tmp_path).pixels == one).all()
 
@@ -310,7 +310,7 @@ def thumbnails(tmp_path, monkeypatch):
     files[11].write_bytes(b"no picture")
     settle(files)
     monkeypatch.setattr(store_module, "CHUNK_FILES", 3)
-    monkeypatch.setattr(store_module, "_cores", lambda: 3)
+    monkeypatch.setattr(store_module, "cores", lambda: 3)
     return files
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 import gradatim
+from gradatim.core.cores import cores
 from gradatim.core.recipe import Recipe
 from gradatim.errors import UsageError
 from gradatim.experiments import tuning
 from gradatim.experiments.tuning import Way, best, further, ways_of
-from gradatim.training import machine
 
 
 def test_the_fastest_way_is_written_into_a_recipe(tmp_path):
@@ -21,7 +21,7 @@ def test_the_fastest_way_is_written_into_a_recipe(tmp_path):
     failed = {(one["precision"], one["layout"], one["update"]) for one in tuned.facts["failed"]}
     assert len(ways | failed) == 8
     counts = {one["threads"] for one in tuned.facts["ways"]}
-    assert counts == {1, machine.cores(), torch.get_num_threads()}
+    assert counts == {1, cores(), torch.get_num_threads()}
     written = Recipe.read(place)
     chosen = written.machine.precision, written.machine.layout, written.machine.update
     assert chosen == tuned.chosen[:3] and chosen in ways

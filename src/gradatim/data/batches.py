@@ -1,9 +1,10 @@
 """Batches: samples gathered, augmented and normalised as whole arrays.
 
 The order is a pure function of (seed, epoch). Images are gathered from the memory map as bytes and
-become floats last; this runs on one thread ahead of the training. Vectors are normalised once and
-stay in memory. NumPy does the work, since it releases the interpreter and starts no threads of its
-own; measured on one core it gathers faster than torch, and flips and shifts no slower.
+become floats last. Where this takes long it runs ahead of the training, on one thread, and on more
+where it comes too late and there are cores for it. Vectors are normalised once and stay in memory.
+NumPy does the work, since it releases the interpreter and starts no threads of its own; measured on
+one core it gathers faster than torch, and flips and shifts no slower.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradatim.data.ahead import ahead
+from gradatim.core.cores import cores
+from gradatim.data.ahead import ahead, in_time
 from gradatim.data.augment import Augmentation, augment, erase
 from gradatim.data.dataset import PARTS, Part, Prepared
 from gradatim.data.mixing import mix
@@ -170,7 +172,9 @@ class Batches:
             start: the first batch wanted; those before it cost nothing.
         """
         make: Callable[[int], Batch]
+        prepared = in_time
         if self._in_blocks and isinstance(self._store, _Images):
+            prepared = ahead  # of the disk
             stored = self._store.bytes_of_a_sample
             blocks = Blocks.of(self.indices, stored, self._seed, number)
             make = partial(self._batch_in_blocks, number, blocks, start)
@@ -178,7 +182,7 @@ class Batches:
             make = partial(self._batch, number, self._order(number))
         wanted = range(start, len(self))
         if self._prefetch and len(wanted) > 1:
-            yield from ahead(make, wanted, self._prefetch)
+            yield from prepared(make, wanted, self._prefetch, max(1, cores() - 1))
         else:
             yield from map(make, wanted)
 

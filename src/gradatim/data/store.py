@@ -37,6 +37,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
+from gradatim.core.cores import cores
 from gradatim.core.files import write_bytes, write_json
 from gradatim.core.talk import Bar, Talk
 from gradatim.data import decoders
@@ -341,7 +342,7 @@ def _chunks(
     small = bool(mean_bytes < SMALL_FILE_BYTES)
     size = int(np.clip(CHUNK_BYTES / max(mean_bytes, each, 1.0), 1, CHUNK_FILES))
     chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    return chunks, 1 if small else _cores(), small
+    return chunks, 1 if small else cores(), small
 
 
 def _decoded(
@@ -349,8 +350,8 @@ def _decoded(
 ) -> Generator[tuple[Facts, np.ndarray], None, None]:
     """Yield what comes of every chunk in order, by threads, processes or here."""
     many = sum(map(len, chunks)) >= decoders.LEAST_FILES
-    if small and many and _cores() > 1:
-        return decoders.decoded(chunks, policy, _cores())
+    if small and many and cores() > 1:
+        return decoders.decoded(chunks, policy, cores())
     return _in_order(partial(read_chunk, policy=policy), chunks, workers)
 
 
@@ -372,13 +373,6 @@ def _in_order(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_space(cache: Path, needed: int) -> None:

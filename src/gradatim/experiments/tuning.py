@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradatim.core.cores import cores
 from gradatim.core.page import Page, Table, Text, Verdict
 from gradatim.core.recipe import MachineRecipe, Recipe
 from gradatim.core.talk import Talk
@@ -228,7 +229,7 @@ def ways_of(recipe: Recipe, model: nn.Module, plain: Way) -> list[Way]:
 
 def further(way: Way, given: MachineRecipe, compiled: bool) -> list[Way]:
     """Return the ways to try beside the fastest so far: with one thread or all, and compiled."""
-    counts = {1, machine.cores()} - {way.threads} if given.threads is None else set()
+    counts = {1, cores()} - {way.threads} if given.threads is None else set()
     ways = [way._replace(threads=count) for count in sorted(counts)]
     if compiled and given.compile is None:
         ways.append(way._replace(compile=True))

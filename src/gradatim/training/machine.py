@@ -7,7 +7,6 @@ table below, made by ``benchmarks/machine.py``, and are kept in the recipe.
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradatim.core.cores import cores
 from gradatim.core.recipe import MachineRecipe, Recipe
 from gradatim.errors import UsageError, ValueRefusedError
 from gradatim.training import memory
@@ -57,10 +57,10 @@ TABLE: dict[tuple[Capability, ModelKind], Choice] = {
     ("amx", "deep-convolutional"): Choice("bf16", "channels-last", 2.71),
     ("amx", "recurrent"): Choice("bf16", "contiguous", 2.53),
     ("avx512-bf16-amd", "dense"): Choice("fp32", "contiguous", 1.00),
-    ("avx512-bf16-amd", "wide-dense"): Choice("bf16", "contiguous", 2.70),
-    ("avx512-bf16-amd", "small-convolutional"): Choice("fp32", "channels-last", 1.20),
-    ("avx512-bf16-amd", "deep-convolutional"): Choice("bf16", "channels-last", 2.01),
-    ("avx512-bf16-amd", "recurrent"): Choice("bf16", "contiguous", 1.69),
+    ("avx512-bf16-amd", "wide-dense"): Choice("bf16", "contiguous", 2.59),
+    ("avx512-bf16-amd", "small-convolutional"): Choice("bf16", "channels-last", 1.45),
+    ("avx512-bf16-amd", "deep-convolutional"): Choice("bf16", "channels-last", 1.95),
+    ("avx512-bf16-amd", "recurrent"): Choice("bf16", "contiguous", 1.65),
     ("avx512-bf16", "dense"): Choice("fp32", "contiguous", 1.00),
     ("avx512-bf16", "wide-dense"): Choice("fp32", "contiguous", 1.00),
     ("avx512-bf16", "small-convolutional"): Choice("fp32", "channels-last", 1.29),
@@ -370,13 +370,6 @@ def _cpuinfo() -> Sequence[str]:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _ask(command: list[str]) -> str:
