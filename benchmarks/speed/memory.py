@@ -49,26 +49,30 @@ class Peak:
 
 def prepared(folder, size):
     """Return a data set of zeros of this many bytes in a sparse memory map."""
+    count = size // (SIDE * SIDE * 3)
+    place = Path(folder) / f"{size}.npy"
+    np.lib.format.open_memmap(place, "w+", np.uint8, (count, SIDE, SIDE, 3)).flush()
+    return prepared_of(np.load(place, mmap_mode="r"))
+
+
+def prepared_of(pixels):
+    """Return a data set of these pictures, ``N x side x side x 3``, all of them for training."""
     from gradatim.core.spec import Spec
     from gradatim.data.audit import Audit
     from gradatim.data.dataset import Prepared, Split
     from gradatim.data.preprocessing import Preprocessing
 
-    count = size // (SIDE * SIDE * 3)
-    place = Path(folder) / f"{size}.npy"
-    np.lib.format.open_memmap(place, "w+", np.uint8, (count, SIDE, SIDE, 3)).flush()
-    pixels = np.load(place, mmap_mode="r")
+    count, side = pixels.shape[:2]
     none = np.empty(0, np.int64)
-    classes = tuple("abcdefghij")
     return Prepared(
-        spec=Spec("classification", "image", (3, SIDE, SIDE), classes),
+        spec=Spec("classification", "image", (3, side, side), tuple("abcdefghij")),
         inputs=pixels,
         targets=np.arange(count) % 10,
         names=range(count),
         split=Split(np.arange(count), none, none, origin="made up"),
-        preprocessing=Preprocessing("image", (0.5,) * 3, (0.25,) * 3, size=SIDE, channels=3),
-        audit=Audit(source="zeros", kind="image", samples=count, found=count),
-        key=f"zeros-{size}",
+        preprocessing=Preprocessing("image", (0.5,) * 3, (0.25,) * 3, size=side, channels=3),
+        audit=Audit(source="made up", kind="image", samples=count, found=count),
+        key=f"made-up-{count}",
     )
 
 
