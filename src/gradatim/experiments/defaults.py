@@ -37,7 +37,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     "linear": {**ADAM, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1},
     "mlp": {**ADAM, "learning_rate": 2e-3, "weight_decay": 0.05, "warmup": 0.1},
     "lenet": {**ADAM, "learning_rate": 3e-3, "weight_decay": 0.05, "warmup": 0.1},
-    "resnet9": {**NESTEROV, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
+    "resnet9": {**NESTEROV, "learning_rate": 0.25, "weight_decay": 5e-4, "warmup": 0.2,
                 "label_smoothing": 0.1},
     "resnet": {**NESTEROV, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
                "label_smoothing": 0.1},
