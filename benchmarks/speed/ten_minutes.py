@@ -16,6 +16,7 @@ batches of 32, RMSprop at 1e-4, shifts and flips; it names 25 passes for 75 %.
 """
 
 import argparse
+import contextlib
 import time
 from pathlib import Path
 
@@ -66,9 +67,7 @@ def lightning(options):
             self.right += int((self(batch[0]).argmax(1) == batch[1]).sum())
 
         def configure_optimizers(self):
-            optimiser = torch.optim.SGD(
-                self.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4
-            )
+            optimiser = torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, total_steps=self.steps)
             return {
                 "optimizer": optimiser,
@@ -159,10 +158,8 @@ def keras(options):
                 self.model.stop_training = True
                 raise StopIteration  # at once, not at the end of the epoch
 
-    try:
+    with contextlib.suppress(StopIteration):
         model.fit(*train, batch_size=32, epochs=1000, callbacks=[Ends()], verbose=0)
-    except StopIteration:
-        pass
     return model.evaluate(*test, batch_size=500, verbose=0)[1], done / steps
 
 
