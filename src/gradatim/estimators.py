@@ -170,7 +170,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             "training.early_stopping": self.early_stopping or None,
         }
         recipe = recipe.with_values({k: v for k, v in given.items() if v is not None})
-        steps = math.ceil(samples / (recipe.data.batch_size or defaults.batch_size(samples)))
+        steps = math.ceil(
+            samples / (recipe.data.batch_size or defaults.batch_size(samples, self.model))
+        )
         epochs = min(max(math.ceil(STEPS / steps), LEAST_EPOCHS), MOST_EPOCHS)
         return recipe.filled({"training.epochs": epochs}, f"about {STEPS} steps")
 

@@ -42,6 +42,9 @@ TRAINING: dict[str, dict[str, Any]] = {
     "resnet": {**NESTEROV, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup": 0.2,
                "label_smoothing": 0.1},
 }  # fmt: skip
+# Samples a step for which the rate of a row was measured. Smaller batches take less in proportion
+# (Goyal et al. 2017, "Accurate, Large Minibatch SGD": the linear scaling rule).
+RATE_FOR = {"resnet9": 128}
 RECURRENT = {**ADAM, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
 TRAINING |= {
     "bag": {**ADAM, "learning_rate": 1e-2, "weight_decay": 0.05, "warmup": 0.1},
@@ -69,11 +72,12 @@ def family(model: str) -> str:
     return next((name for name in TRAINING if model.startswith(name)), model)
 
 
-def batch_size(samples: int) -> int:
+def batch_size(samples: int, model: str = "") -> int:
     """Return a batch size by the number of training samples: at least some fifty steps an epoch."""
-    for size in (256, 128, 64, 32, 16):
-        if samples >= 400 * size:
-            return size if size < 256 else 128
+    steps = 100 if family(model) in RATE_FOR else 400
+    for size in (128, 64, 32, 16):
+        if samples >= steps * size:
+            return size
     return 16 if samples < 800 else 32
 
 
@@ -118,7 +122,7 @@ def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
         model: name in ``MODELS``.
     """
     recipe = recipe.filled({"model.name": model}, "the rung of the ladder")
-    size, reason = batch_size(samples), f"{samples:,} training samples"
+    size, reason = batch_size(samples, model), f"{samples:,} training samples"
     if spec.task == "next-token":
         size = STREAMS
         reason = f"one step foretells {STREAMS * spec.size:,} characters; more steps teach more"
@@ -126,6 +130,11 @@ def settle(recipe: Recipe, spec: Spec, samples: int, model: str) -> Recipe:
     chosen = TRAINING.get(family(model), OTHER)
     if spec.task == "regression":
         chosen = {**chosen, "label_smoothing": 0.0}
+    usual = RATE_FOR.get(family(model))
+    if usual is not None and (recipe.data.batch_size or usual) < usual:
+        rate = chosen["learning_rate"] * (recipe.data.batch_size or usual) / usual
+        reason = f"{chosen['learning_rate']} for batches of {usual}, less in proportion"
+        recipe = recipe.filled({"training.learning_rate": rate}, reason)
     settings = {f"training.{key}": value for key, value in chosen.items()}
     reached = REACHED.get(family(model), "usual for the optimiser, not compared with others")
     recipe = recipe.filled(settings, f"default of {family(model)}: {reached}")
