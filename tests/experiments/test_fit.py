@@ -1,6 +1,7 @@
 """One command from data to a model, in small."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from safetensors.numpy import load_file
 
 import gradatim
 from gradatim.core.recipe import Recipe
+from gradatim.core.talk import Silence
 from gradatim.errors import CheckpointError, UsageError
+from gradatim.experiments import fitting
+from gradatim.experiments.run import start
 
 
 def weights(run):
@@ -158,3 +162,26 @@ def test_a_new_length_replaces_that_of_the_recipe(tmp_path):
     counted = gradatim.fit(recipe=recipe, epochs=2, out=tmp_path / "counted")
     assert counted.recipe.training.budget is None
     assert gradatim.Record.read(counted.folder).last("end")["epoch"] == 2
+
+
+def test_a_budget_counts_from_the_start_of_the_command(tmp_path, monkeypatch):
+    """The audit included: here it seems to have taken 40 of 41 seconds."""
+    warnings, given = [], []
+
+    class Talk(Silence):
+        def warn(self, text):
+            warnings.append(text)
+
+    def fit_model(*arguments, seconds):
+        given.append(seconds)
+        return fitted(*arguments, seconds=seconds)
+
+    fitted = fitting.fit_model
+    monkeypatch.setattr(fitting, "fit_model", fit_model)
+    recipe = Recipe().with_values(
+        {"data.source": "digits", "model.name": "linear", "training.budget": 41.0}
+    )
+    run = start(recipe, tmp_path / "run", Talk(), began=time.monotonic() - 40)
+    assert given == [pytest.approx(0.02 * 41)]  # the least
+    assert gradatim.Record.read(run.folder).last("done")["seconds"] > 40
+    assert any("of the budget of 41" in text for text in warnings)

@@ -37,7 +37,7 @@ from gradatim.training import machine
 EVALUATION_BATCH = 512  # no gradients are kept, so more samples fit than in training
 EVALUATED_PIXELS = 512 * 64 * 64  # of the images of one batch; a wide layer holds 100 maps of them
 EVALUATION_STREAMS = 32  # of one text; each begins without a memory of what was before
-TRIED_STEPS = 3  # training steps by which a deep net is timed
+TRIED_STEPS = 8  # training steps, at most, by which a deep net is timed
 TRIED = 64  # validation samples by which the comparison with all neighbours is timed
 LEAST_NEIGHBOURS = 1000  # training samples that nearest neighbours keep however small the budget
 
