@@ -178,7 +178,8 @@ def test_no_shared_class(recipe, place):
 def fitted(recipe, folder, **values):
     prepared, resolved, model = begun(recipe, **values)
     start = starting.begin(model, prepared.spec, resolved, SILENCE)
-    return features.fit(prepared, resolved, model, start.head.name, start.rows, SILENCE, folder)
+    body = features.Body(prepared, resolved, model, start.head.name, SILENCE, folder)
+    return features.fit(body, start.rows)
 
 
 def test_kept_features_are_found_again_and_never_stale(recipe, old, source, tmp_path):
@@ -312,3 +313,57 @@ def test_weights_of_a_table_are_refused(place):
     table = gradatim.fit("iris", model="linear", epochs=1, out=place / "iris").folder
     with pytest.raises(UsageError, match="for images"):
         gradatim.fit("digits", weights=table, out=place / "none")
+
+
+def test_the_learning_curve_of_the_features_is_told(run):
+    record = gradatim.Record.read(run.folder / "rungs" / "02-features")
+    curve = record.of("run")[0]["start"]["features"]["curve"]
+    rung = gradatim.Record.read(run.folder).of("rung")[1]["validation"]
+    assert [point["each"] for point in curve][:4] == [1, 2, 5, 10]
+    assert curve[-1]["right"] / curve[-1]["n"] == rung["value"]  # all samples: the rung itself
+    assert curve[-1]["n"] == rung["n"]
+    assert "More samples of each class" in (run.folder / "report.html").read_text()
+
+
+class Hours(features.Body):
+    """A body whose images take a second each."""
+
+    def seconds_per_image(self, indices):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "views", "samples"), [(None, None, None), (1e6, None, 120), (260, 1, 100)]
+)
+def test_features_keep_within_their_time(recipe, tmp_path, monkeypatch, seconds, views, samples):
+    monkeypatch.setattr(features, "LEAST", 20)
+    prepared, resolved, model = begun(recipe)
+    train, held = len(prepared.split.train), len(prepared.split.validation)
+    head = starting.begin(model, prepared.spec, resolved, SILENCE).head
+    body = Hours(prepared, resolved, model, head.name, SILENCE, tmp_path)
+    if seconds == 260:
+        seconds = (train - 10 + held + 0.5) / (1 - features.SOLVING)
+        body.recipe = resolved.filled({"start.views": 2}, "a choice of the house")
+    start = features.within(body, seconds).start
+    wanted = {None: None, 120: train, 100: train - 10}[samples]
+    assert (start.views, start.samples) == (views, wanted)
+    # what was decided stands, and is what the layer is fitted on
+    body.recipe = body.recipe.with_values({"start.samples": 50})
+    assert features.within(body, 0.1).start.samples == 50
+    assert features.fit(body, {}).facts["samples"] == 50
+
+
+def test_a_factory_that_cannot_do_without_a_spec(source, tmp_path, monkeypatch):
+    (tmp_path / "my_nets.py").write_text(
+        "from torch import nn\n\ndef net(spec):\n    return nn.Linear(spec.size, spec.outputs)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    error = refused("called without a spec", source, weights="my_nets:net", out=tmp_path / "o")
+    assert "def net(spec=None)" in error.message()
+
+
+def test_a_wrong_number_of_views_is_refused_before_anything_is_read(source, old, tmp_path):
+    error = refused("start.views is out of range", source, weights=old, out=tmp_path / "o",
+                    settings={"start.method": "features", "start.views": 3})  # fmt: skip
+    assert "1 or 2" in error.message()
+    assert not (tmp_path / "o").exists()

@@ -131,8 +131,13 @@ class StartRecipe:
             the name of the last block that stays.
         lower_rate: learning rate of the first block as a share of that of the output layer; the
             blocks between follow in equal ratios.
+        normalisation: ``kept`` leaves the statistics of the body's batch normalisation as they came
+            with the weights (their scales and shifts are trained); ``adapted`` trains with those
+            of each batch.
         pull: strength of the decay towards the starting point (L2-SP), in place of that to zero.
         views: images that features are taken of: 1, or 2 with the mirror image.
+        samples: at most so many training samples have their features taken; all where there is
+            time.
     """
 
     weights: str | None = None
@@ -147,8 +152,10 @@ class StartRecipe:
     head_share: float | None = None
     frozen: str | None = None
     lower_rate: float | None = None
+    normalisation: Literal["kept", "adapted"] | None = None
     pull: float | None = None
     views: int | None = None
+    samples: int | None = None
 
 
 @dataclass(frozen=True)

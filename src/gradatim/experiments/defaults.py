@@ -55,7 +55,8 @@ TRAINING |= {
 # Where a network starts from weights; docs/why/fine-tuning.md says where each comes from.
 TUNING = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1,
           "label_smoothing": 0.1, "epochs": 12}  # fmt: skip
-START: dict[str, Any] = {"rows": "names", "frozen": "0", "lower_rate": 0.1, "pull": 0.0}
+START: dict[str, Any] = {"rows": "names", "frozen": "0", "lower_rate": 0.1, "pull": 0.0,
+                         "normalisation": "kept"}  # fmt: skip
 HEAD_SHARE = 0.15  # where the output layer does not come from the features
 # What was reached with a row as it stands; the others were compared with nothing.
 REACHED = {

@@ -39,6 +39,7 @@ EVALUATED_PIXELS = 512 * 64 * 64  # of the images of one batch; a wide layer hol
 EVALUATION_STREAMS = 32  # of one text; each begins without a memory of what was before
 TRIED_STEPS = 8  # training steps, at most, by which a deep net is timed
 TRIED = 64  # validation samples by which the comparison with all neighbours is timed
+FEATURES_SHARE = 0.3  # of the time of fine-tuning, for the features that it begins with
 LEAST_NEIGHBOURS = 1000  # training samples that nearest neighbours keep however small the budget
 
 
@@ -189,7 +190,10 @@ def _from_weights(
                 next_step="set start.method=fine-tuning and start.head=rows",
             )
         layer = cast(nn.Linear, model.get_submodule(start.head.name))
-        found = features.fit(prepared, recipe, model, start.head.name, start.rows, talk)
+        body = features.Body(prepared, recipe, model, start.head.name, talk)
+        body.recipe = recipe = features.within(body, _seconds_of_features(recipe, seconds))
+        folders.write_recipe(place, recipe)
+        found = features.fit(body, start.rows)
         with torch.no_grad():
             layer.weight.copy_(found.weight)
             if layer.bias is not None:
@@ -218,6 +222,13 @@ def _from_weights(
     )
 
 
+def _seconds_of_features(recipe: Recipe, seconds: float | None) -> float | None:
+    """Return how long taking features may last: all of its time, or a share where it begins."""
+    if seconds is None or recipe.start.method == "features":
+        return seconds
+    return FEATURES_SHARE * seconds
+
+
 def _said_of_rows(facts: Mapping[str, Any]) -> str:
     """Return in words which rows of the old output layer were copied."""
     pairs = [f"{new} = {old}" if new != old else new for new, old in facts["rows"].items()]
@@ -227,9 +238,14 @@ def _said_of_rows(facts: Mapping[str, Any]) -> str:
 def _said_of_features(prepared: Prepared, facts: Mapping[str, Any]) -> str:
     """Return in words what was fitted on features."""
     said = f"a linear layer on {facts['features']:,} features that stay as they are"
+    count, used = len(prepared.split.train), facts["samples"]
+    if used < count:
+        said += f", of {used:,} of {count:,} training samples: there was no time for more"
     if "neighbours" in facts and prepared.spec.classes:
         share = f"{100 * facts['neighbours']:.1f} % of the validation samples"
-        said += f"; {facts['neighbours_k']} nearest neighbours of the same features get {share}"
+        nearest = facts["neighbours_k"]
+        who = "the nearest neighbour" if nearest == 1 else f"{nearest} nearest neighbours"
+        said += f"; {who} of the same features get{'s' if nearest == 1 else ''} {share}"
     return said
 
 

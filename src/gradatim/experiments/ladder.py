@@ -30,6 +30,7 @@ CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the 
 SHARES = {"knn": 1.5, "linear": 1.0, "mlp": 1.5, "lenet": 2.5}  # how the cheap rungs divide it
 SHARES |= {"bag": 1.0, "ngram": 0.5, "rnn": 2.0, "gru": 2.5}
 SCRATCH_SHARE = 0.5  # of what is left, so that weights and no weights get the same time
+FEATURES_SHARE = 0.3  # of what is left; fine-tuning begins with them and takes none anew
 WIDTHS = {"resnet9": (16, 24, 32, 48, 64), "resnet18": (16, 32, 64)}  # of the first layer
 LARGE = {"resnet9": "resnet18"}  # what takes the place of a net for small images
 PATIENCE = 0.02  # of what is left, for timing one width
@@ -73,6 +74,8 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
             folder = place / "rungs" / f"{number:02d}-{name.replace(' ', '-')}"
             talk.say(f"rung {number} of {len(names)}: {name}")
             own = _own_recipe(folder, recipe, number, name)
+            if rungs and name == starting.LABELS["fine-tuning"]:
+                own = _with_features_of(rungs[-1].fitted.recipe, own)
             left = clock.left(ending.SECONDS)
             if name == names[-1] and left is not None and not folder.exists():
                 own = _fitting_width(prepared, own, left)
@@ -125,6 +128,12 @@ def _own_recipe(folder: Path, recipe: Recipe, number: int, name: str) -> Recipe:
     return recipe.with_values(values)
 
 
+def _with_features_of(before: Recipe, recipe: Recipe) -> Recipe:
+    """Return the recipe of fine-tuning that begins with the features which the rung before took."""
+    taken = {key: before.get(key) for key in ("start.views", "start.samples")}
+    return recipe.filled({k: v for k, v in taken.items() if v is not None}, "as for the features")
+
+
 def _seconds(name: str, names: Sequence[str], clock: Clock, rungs: Sequence[Rung]) -> float | None:
     """Return the seconds a rung may take; None without a budget.
 
@@ -136,6 +145,8 @@ def _seconds(name: str, names: Sequence[str], clock: Clock, rungs: Sequence[Rung
         return clock.left(ending.SECONDS)
     if name == starting.LABELS["scratch"]:
         return SCRATCH_SHARE * (clock.left(ending.SECONDS) or 0.0)
+    if name == starting.LABELS["features"]:
+        return FEATURES_SHARE * (clock.left(ending.SECONDS) or 0.0)
     to_come = names[len(rungs) : -1]
     left = max(CHEAP_SHARE * clock.budget - clock.spent, 0.01 * clock.budget)
     return left * SHARES.get(name, 0.2) / sum(SHARES.get(other, 0.2) for other in to_come)

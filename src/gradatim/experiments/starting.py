@@ -24,6 +24,7 @@ from gradatim.models.external import runs_code
 from gradatim.models.head import Head, find_head
 from gradatim.models.pretrained import Pretrained
 from gradatim.models.shared_classes import match, read_classes, read_names
+from gradatim.training.tuning import check
 
 METHODS = ("features", "fine-tuning")
 LABELS = {"features": "features", "fine-tuning": "fine-tuned", "scratch": "from scratch"}
@@ -94,6 +95,7 @@ def settle(recipe: Recipe, talk: Talk) -> Recipe:
     Raises:
         As ``read``; ValueRefusedError: another network was named than the weights belong to.
     """
+    check(recipe.start)
     found = read(recipe)
     if recipe.model.name is not None and recipe.model.name != found.name:
         raise ValueRefusedError(

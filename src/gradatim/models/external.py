@@ -102,7 +102,7 @@ def pretrained_external(name: str, options: Mapping[str, Any]) -> tuple[nn.Modul
         _check_known(model.partition(".")[0], timm.list_models(), "timm")
         module = _call(name, timm.create_model, model, pretrained=True, **options)
     else:
-        module = _from_code(name, library, model, None, options)
+        module = _from_code(name, library, model, None, options, weights=True)
     said = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
     if not isinstance(said, Mapping) or not {"input_size", "mean", "std"} <= said.keys():
         return module, Look()
@@ -152,7 +152,13 @@ def _from_timm(model: str, spec: Spec | None, options: dict[str, Any]) -> nn.Mod
 
 
 def _from_code(
-    name: str, module_name: str, factory_name: str, spec: Spec | None, options: Mapping[str, Any]
+    name: str,
+    module_name: str,
+    factory_name: str,
+    spec: Spec | None,
+    options: Mapping[str, Any],
+    *,
+    weights: bool = False,
 ) -> nn.Module:
     try:
         module = import_module(module_name)
@@ -180,6 +186,14 @@ def _from_code(
         )
     keywords = dict(options)
     takes_spec = "spec" in _parameters(factory)
+    if weights and takes_spec and _required(factory, "spec"):
+        raise UsageError(
+            "a factory that brings weights is called without a spec, for the network as its "
+            "weights were made; this one cannot do without",
+            given=name,
+            next_step=f"write `def {factory_name}(spec=None)` and return the network with its old "
+            "output layer where spec is None; the new one is made for you",
+        )
     if spec is not None and takes_spec:
         keywords["spec"] = spec
     built = _call(name, factory, **keywords)
@@ -241,6 +255,10 @@ def _call(name: str, function: Callable[..., Any], *positional: Any, **keywords:
             or None,
             next_step="see its own documentation for the options it takes",
         ) from error
+
+
+def _required(factory: Callable[..., Any], name: str) -> bool:
+    return inspect.signature(factory).parameters[name].default is inspect.Parameter.empty
 
 
 def _parameters(factory: Callable[..., Any]) -> frozenset[str]:

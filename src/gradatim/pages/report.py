@@ -9,9 +9,19 @@ from gradatim.charts import figures
 from gradatim.core.measures import rank
 from gradatim.core.page import Block, Cell, Fold, Heading, Page, Table, Verdict
 from gradatim.pages.run_folder import RunFolder
-from gradatim.pages.sections import curves, data, doctor, ladder, mistakes, recipe, trust, verdict
+from gradatim.pages.sections import (
+    curves,
+    data,
+    doctor,
+    features,
+    ladder,
+    mistakes,
+    recipe,
+    trust,
+    verdict,
+)
 
-SECTIONS = (verdict, ladder, doctor, curves, mistakes, trust, data, recipe)
+SECTIONS = (verdict, ladder, features, doctor, curves, mistakes, trust, data, recipe)
 
 
 def report(folder: Path) -> Page:

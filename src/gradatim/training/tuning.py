@@ -3,7 +3,8 @@
 The body is cut into blocks, from the input on. Some may stay as they are; the others learn more
 slowly the nearer they are to the input. In a first share of the steps only the output layer is
 trained, so that its first, large gradients do not spoil the body. What is not trained is in
-evaluation mode: its batch normalisation keeps its statistics, its dropout is off.
+evaluation mode: its batch normalisation keeps its statistics, its dropout is off. The batch
+normalisation of what is trained may keep its statistics, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gradatim.core.recipe import StartRecipe
 from gradatim.errors import ValueRefusedError
@@ -36,6 +38,7 @@ class Tuning:
         self._model = model
         self._share = float(start.head_share or 0.0)
         self._pull = float(start.pull or 0.0)
+        self._kept = start.normalisation == "kept"
         layer = str(start.layer)
         check(start)
         blocks = blocks_of(model, layer)
@@ -134,7 +137,8 @@ class Tuning:
         def visit(module: nn.Module, trained: bool) -> None:
             own = list(module.parameters())
             trained = any(p.requires_grad for p in own) if own else trained
-            module.training = modes.get(module, module.training) and trained
+            still = not trained or (self._kept and isinstance(module, _BatchNorm))
+            module.training = modes.get(module, module.training) and not still
             for child in module.children():
                 visit(child, trained)
 
@@ -152,6 +156,7 @@ def check(start: StartRecipe) -> None:
         ("lower_rate", start.lower_rate, 0.0, 1.0, "[0, 1]"),
         ("pull", start.pull, 0.0, float("inf"), "0 or more"),
         ("views", start.views, 1, 2, "1 or 2"),
+        ("samples", start.samples, 1, float("inf"), "1 or more"),
     )
     for key, value, least, most, allowed in ranges:
         if value is not None and not least <= value <= most:
