@@ -214,3 +214,21 @@ def test_weights_that_are_no_numbers_are_never_the_best(tmp_path):
                      settings=parse_settings(["data.batch_size=2000",
                                               "training.optimiser=sgd",
                                               "training.learning_rate=1e30"]))  # fmt: skip
+
+
+def test_a_cell_of_a_notebook_is_named_as_the_place():
+    cells = [
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\nF = nn.functional\n"
+        "x = torch.randn(200, 4)\ny = (x[:, 0] > 0).long()\nnet = nn.Linear(4, 2)\n"
+        "opt = torch.optim.SGD(net.parameters(), lr=0.1)",
+        "def step(i):\n    loss = F.cross_entropy(net(x[i]).softmax(1), y[i])\n"
+        "    opt.zero_grad()\n    loss.backward()\n    opt.step()",
+        "with gradatim.watch(net, opt) as seen:\n"
+        "    for i in torch.randperm(200).split(10):\n        step(i)",
+    ]
+    names = {"gradatim": gradatim}
+    for number, cell in enumerate(cells, 1):
+        exec(compile(cell, f"<ipython-input-{number}-0123456789ab>", "exec"), names)
+    first = names["seen"].verdict().findings[0]
+    assert first.name == "double-softmax"
+    assert (first.where.file, first.where.line) == ("<ipython-input-2-0123456789ab>", 2)

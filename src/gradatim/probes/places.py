@@ -14,11 +14,15 @@ _LIBRARIES = tuple(
 )
 
 
+_CELLS = ("<ipython-input", "<python-input", "<stdin>")
+"""Where the name of a file begins so, somebody typed the code."""
+
+
 def is_library(filename: str) -> bool:
     """Say whether a file belongs to Python, to an installed package or to this one."""
-    return (
-        filename.startswith(_LIBRARIES) or filename.startswith("<") or "site-packages" in filename
-    )
+    if filename.startswith("<"):
+        return not filename.startswith(_CELLS)
+    return filename.startswith(_LIBRARIES) or "site-packages" in filename
 
 
 def place() -> tuple[str | None, int | None]:
