@@ -279,3 +279,26 @@ def test_every_candidate_lies_in_a_row_of_steps_whose_loss_is_read():
     step = 37  # a rest ends exactly where the next row begins
     assert pace.rest(step + pace.rest(step)) == 0
     assert pace.rest(step + pace.rest(step) - 1) == 1
+
+
+def test_gradients_asked_for_before_training_begins_belong_to_no_step(watched):
+    record = watched(
+        """
+import torch
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+x = torch.randn(32, 4, requires_grad=True)
+torch.autograd.grad(1000 * net(x).square().sum(), x)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(12):
+    loss = net(x.detach()).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+    )
+    rows = [row for event in record.of("losses") for row in event["rows"]]
+    assert [row[0] for row in rows] == list(range(1, 13))
+    assert rows[0][2] < 10
+    assert {event["kind"] for event in record.of("optimiser")} == {"SGD"}

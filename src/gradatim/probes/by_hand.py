@@ -40,6 +40,11 @@ class ByHand(Owner):
         """Return the gradient of a parameter, whether it was left in ``grad`` or returned."""
         return self.returned.get(id(item), item.grad)
 
+    @property
+    def returns_all(self) -> bool:
+        """Say whether gradients of all parameters were returned: they are to be followed."""
+        return all(id(item) in self.returned for item in self._parameters)
+
     def remember(self) -> None:
         """Keep a few values of a few parameters, and the gradients as the pass left them."""
         self.left = self.witnesses()

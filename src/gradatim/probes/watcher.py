@@ -383,6 +383,8 @@ class Watcher:
             if self._manual is not None:
                 pairs = zip(leaves, found, strict=False)
                 self._manual.returned = {id(leaf): item for leaf, item in pairs if plain(item)}
+                if self.step == 0 and not self._manual.returns_all:
+                    self._manual, self._values = None, []  # it asks for something else
             self._look(self._backward_ended)
             return found
 
@@ -741,7 +743,10 @@ class Watcher:
         owner = self.updates.owners.get(id(optimiser)) or self.updates.owner(optimiser)
         rate = optimiser.param_groups[0].get("lr")
         owner.learning_rate = rate if type(rate) is float else learning_rate(optimiser)
-        self._manual = None
+        if self._manual is not None:
+            if self._manual.returned:  # of something else, before training began
+                self._values = self._values[-1:]
+            self._manual = None
         self._step_done(owner)
 
     def _step_done(self, owner: Owner) -> None:
