@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,16 @@ from torch import nn
 from gradatim.core.spec import Spec
 from gradatim.errors import DataError, GradatimError, UsageError
 from gradatim.package.prediction import Prediction
+from gradatim.training import memory
 
 if TYPE_CHECKING:
     from gradatim.data.preprocessing import Preprocessing
 
 BATCH = 256
 """Inputs that are read and scored together: the memory a prediction needs does not grow beyond."""
+
+MANY = 32
+"""From so many inputs on, memory is kept from one layer to the next: half of the time of photos."""
 
 Read = tuple[str, "np.ndarray | str"]
 """Name of one input, and its stored form with a batch axis of 1, or why it could not be read."""
@@ -149,7 +154,8 @@ class Model:
         )
         parts = [np.empty((0, self.spec.outputs), np.float32)]
         self.module.eval()
-        with torch.inference_mode():
+        keep = memory.kept() if len(stored) >= MANY else nullcontext()
+        with keep, torch.inference_mode():
             for start in range(0, len(stored), BATCH):
                 batch = self.preprocessing.normalise(stored[start : start + BATCH])
                 scores = self.module(torch.from_numpy(batch).to(place)).float()
