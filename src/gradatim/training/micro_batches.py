@@ -57,7 +57,7 @@ def portions(
     if weights is None or targets.is_floating_point():
         weighed = torch.ones(len(targets), dtype=torch.float64)
     else:
-        weighed = weights[targets].double().reshape(len(targets), -1).sum(dim=1)
+        weighed = weights[targets].cpu().double().reshape(len(targets), -1).sum(dim=1)
     bounds = [len(targets) * number // parts for number in range(parts + 1)]
     total = float(weighed.sum())
     for start, end in pairwise(bounds):
