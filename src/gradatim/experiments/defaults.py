@@ -61,7 +61,7 @@ HEAD_SHARE = 0.15  # where the output layer does not come from the features
 # What was reached with a row as it stands; the others were compared with nothing.
 REACHED = {
     "lenet": "it reached 90.5 % on Fashion-MNIST (recipes/fashion-mnist-lenet.toml)",
-    "resnet9": "it learnt fastest of those compared (benchmarks/results/time-to-accuracy.md)",
+    "resnet9": "it learnt fastest of those compared (docs/why/time-to-accuracy.md)",
     "resnet": "it reached 79.5 % on CIFAR-10 in five minutes (benchmarks/results/line.md)",
     "lstm": "it beat a 5-gram on a text (benchmarks/results/characters.md)",
 }
