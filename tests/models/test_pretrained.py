@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gradatim.core.spec import Spec
-from gradatim.errors import UsageError, ValueRefusedError, WeightsError
+from gradatim.errors import UsageError, WeightsError
 from gradatim.models import build
 from gradatim.models.head import find_head
 from gradatim.models.pretrained import (
@@ -155,7 +155,9 @@ def stand_ins(monkeypatch):
             return "Net_Weights.V2"
 
         def transforms(self):
-            return types.SimpleNamespace(crop_size=[160], mean=[0.1] * 3, std=[0.2] * 3)
+            mode = types.SimpleNamespace(value="bilinear")
+            look = {"mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": mode}
+            return types.SimpleNamespace(crop_size=[160], **look)
 
     def get_model(name, weights, num_classes=1000, **rest):
         assert weights is None or str(weights) == "Net_Weights.V2"
@@ -164,6 +166,7 @@ def stand_ins(monkeypatch):
     def create_model(name, pretrained, num_classes=12, in_chans=3):
         net = Net(num_classes)
         net.pretrained_cfg = {"input_size": (3, 240, 240), "mean": (0.5,) * 3, "std": (0.3,) * 3}
+        net.pretrained_cfg["interpolation"] = "lanczos"
         return net
 
     vision, models, timm = (types.ModuleType(n) for n in ("torchvision", "m", "timm"))
@@ -182,7 +185,7 @@ def stand_ins(monkeypatch):
 def test_the_look_of_a_librarys_weights_comes_with_them():
     found = read_external("torchvision:resnet18", {})
     assert {key: value for key, (value, _) in found.settings.items()} == {
-        "data.size": 160, "data.channels": 3,
+        "data.size": 160, "data.channels": 3, "data.interpolation": "bilinear",
         "data.mean": (0.1, 0.1, 0.1), "data.std": (0.2, 0.2, 0.2),
     }  # fmt: skip
     assert "Net_Weights.V2" in found.settings["data.size"][1]
@@ -191,6 +194,10 @@ def test_the_look_of_a_librarys_weights_comes_with_them():
     assert transplant(model, found, find_head(model, THREE.shape)) == ["fc.bias", "fc.weight"]
     timm = read_external("timm:vit_tiny", {})
     assert timm.settings["data.size"][0] == 240
+    assert "data.interpolation" not in timm.settings
+    assert timm.remarks == (
+        "images are resized by the bicubic filter; the weights were made with lanczos",
+    )
     assert old_classes(timm, 12) == ()
 
 
@@ -211,8 +218,9 @@ def test_a_function_that_brings_its_weights(tmp_path, monkeypatch):
     assert found.settings["data.size"] == (32, "brings_weights:net says so")
     assert build("brings_weights:net", THREE)[2].out_features == 3
     assert read_external("brings_weights:plain", {}).settings["data.size"][0] == 224
-    with pytest.raises(ValueRefusedError, match="cannot be built"):
+    with pytest.raises(UsageError, match="without a spec") as error:
         read_external("brings_weights:wants", {})
+    assert "def wants(spec=None)" in error.value.message()
     sys.modules.pop("brings_weights")
 
 

@@ -46,6 +46,8 @@ class DataRecipe:
         size: side of the square image in pixels.
         shape: how a non-square image becomes square: ``crop`` the middle, or ``letterbox``.
         channels: 1 (grey) or 3 (colour).
+        interpolation: filter by which images are resized: ``bicubic`` or ``bilinear``, both
+            antialiased; the one that belongs to the weights of ``start.weights``, else bicubic.
         validation_share, test_share: shares that are held out where the source has no such part.
         limit: at most this many training samples, drawn with the seed.
         samples_per_class: at most this many training samples of each class, drawn with the seed;
@@ -80,6 +82,7 @@ class DataRecipe:
     size: int | None = None
     shape: Literal["crop", "letterbox"] | None = None
     channels: int | None = None
+    interpolation: Literal["bicubic", "bilinear"] | None = None
     validation_share: float = 0.1
     test_share: float = 0.15
     limit: int | None = None

@@ -168,7 +168,8 @@ def _fit_images(gathered: Gathered, data: DataRecipe, talk: Talk) -> Gathered:
         fitted = np.empty((count, policy.size, policy.size, policy.channels), np.uint8)
         with talk.track("resizing images", count, "images") as bar:
             for row, image in enumerate(images):
-                fitted[row] = fit_to(to_channels(image, policy.channels), policy.size, policy.shape)
+                of_channels = to_channels(image, policy.channels)
+                fitted[row] = fit_to(of_channels, policy.size, policy.shape, policy.interpolation)
                 if row % 1000 == 999 or row + 1 == count:
                     bar.update(row + 1)
         treated.append(
@@ -249,7 +250,7 @@ def _policy(images: np.ndarray, data: DataRecipe) -> tuple[Policy, dict[str, str
         size, reasons["data.size"] = choose_size(sizes, shape)
     if channels is None:
         channels, reasons["data.channels"] = choose_channels(_grey(images))
-    return Policy(size, shape, channels), reasons
+    return Policy(size, shape, channels, data.interpolation or "bicubic"), reasons
 
 
 def _grey(images: np.ndarray) -> np.ndarray:

@@ -103,6 +103,9 @@ _ORIENTATION = 0x0112
 _REDUCIBLE = ("JPEG", "MPO")
 _large = threading.Lock()
 
+Interpolation = Literal["bicubic", "bilinear"]
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
 Content = bytes | str | os.PathLike[str] | Image.Image
 
 
@@ -113,6 +116,7 @@ class Policy:
     size: int
     shape: Literal["crop", "letterbox"] = "crop"
     channels: int = 3
+    interpolation: Interpolation = "bicubic"
 
     @property
     def reduced_side(self) -> int | None:
@@ -208,7 +212,7 @@ def read(content: Content, policy: Policy) -> tuple[np.ndarray, Decoded]:
     """
     decoded = decode(content, policy.reduced_side)
     pixels = to_channels(decoded.pixels, policy.channels)
-    return fit_to(pixels, policy.size, policy.shape), decoded
+    return fit_to(pixels, policy.size, policy.shape, policy.interpolation), decoded
 
 
 def _untouched(picture: Image.Image) -> bytes | Image.Image:
@@ -356,16 +360,19 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return grey
 
 
-def fit_to(pixels: np.ndarray, size: int, shape: str) -> np.ndarray:
+def fit_to(
+    pixels: np.ndarray, size: int, shape: str, interpolation: Interpolation = "bicubic"
+) -> np.ndarray:
     """Return the picture as a square; a picture that is this square already is left untouched.
 
     ``crop`` takes the largest square of the middle; ``letterbox`` keeps all and fills the border
-    with grey 128. Both resize with the antialiased bicubic filter.
+    with grey 128. Both resize with an antialiased filter.
 
     Args:
         pixels: ``H x W x C`` uint8.
         size: side of the square in pixels.
         shape: ``crop`` or ``letterbox``.
+        interpolation: the filter.
 
     Returns:
         ``size x size x C`` uint8.
@@ -377,26 +384,26 @@ def fit_to(pixels: np.ndarray, size: int, shape: str) -> np.ndarray:
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         square = pixels[top : top + side, left : left + side]
-        return square if side == size else _resize(square, size, size)
+        return square if side == size else _resize(square, size, size, interpolation)
     scale = size / max(height, width)
     inner_height = max(1, round(height * scale))
     inner_width = max(1, round(width * scale))
     top, left = (size - inner_height) // 2, (size - inner_width) // 2
     boxed = np.full((size, size, channels), LETTERBOX_GREY, dtype=np.uint8)
-    inner = _resize(pixels, inner_height, inner_width)
+    inner = _resize(pixels, inner_height, inner_width, interpolation)
     boxed[top : top + inner_height, left : left + inner_width] = inner
     return boxed
 
 
-def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def _resize(
+    pixels: np.ndarray, height: int, width: int, interpolation: Interpolation
+) -> np.ndarray:
     if pixels.shape[:2] == (height, width):
         return pixels
     picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     # reducing_gap 3: whole blocks are averaged first while three times too many pixels remain;
     # Pillow documents the result as indistinguishable from the full filter.
-    resized = np.asarray(
-        picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    )
+    resized = np.asarray(picture.resize((width, height), _FILTERS[interpolation], reducing_gap=3.0))
     return resized[:, :, None] if resized.ndim == 2 else resized
 
 

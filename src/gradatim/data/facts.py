@@ -130,7 +130,7 @@ def read_chunk(paths: Sequence[str], policy: Policy) -> tuple[Facts, np.ndarray]
             digests += bytes(DIGEST_BYTES)
             continue
         fitted = to_channels(picture.pixels, policy.channels)
-        pixels[used] = fit_to(fitted, policy.size, policy.shape)
+        pixels[used] = fit_to(fitted, policy.size, policy.shape, policy.interpolation)
         used += 1
         digests += _picture_digest(picture)
         sizes[row] = picture.width, picture.height

@@ -109,6 +109,7 @@ def _gather_images(
         size=data.size,
         shape=data.shape,
         channels=data.channels,
+        interpolation=data.interpolation or "bicubic",
         task="regression" if lone else task,  # which asks for no second class
         talk=talk,
         cache=cache,

@@ -24,7 +24,7 @@ from gradatim.data.audit import (
 )
 from gradatim.data.cache import cache_folder
 from gradatim.data.dataset import Part
-from gradatim.data.decode import FORMATS, TREATMENTS, Policy
+from gradatim.data.decode import FORMATS, TREATMENTS, Interpolation, Policy
 from gradatim.data.facts import Facts
 from gradatim.data.raw import RawImages
 from gradatim.data.sizes import choose_channels, choose_shape, choose_size
@@ -75,6 +75,7 @@ def prepare_images(
     size: int | None = None,
     shape: Literal["crop", "letterbox"] | None = None,
     channels: int | None = None,
+    interpolation: Interpolation = "bicubic",
     task: Task = "classification",
     talk: Talk = SILENCE,
     cache: Path | None = None,
@@ -86,6 +87,7 @@ def prepare_images(
         size: side of the square in pixels; chosen from the sizes of all pictures when None.
         shape: ``crop`` or ``letterbox``; chosen likewise.
         channels: 1 or 3; 1 when no picture holds colour.
+        interpolation: filter by which they are resized.
         task: what is learnt.
         talk: where progress goes.
         cache: the cache folder; that of the platform when None.
@@ -99,7 +101,7 @@ def prepare_images(
     _check(size, channels)
 
     def choose(sizes: np.ndarray, grey: np.ndarray) -> Policy:
-        return _choose(sizes, grey, size, shape, channels)[0]
+        return _choose(sizes, grey, size, shape, channels, interpolation)[0]
 
     store = open_or_build(raw.files, raw.root, raw.name, choose, cache or cache_folder(), talk)
     facts, kept = store.facts, store.facts.kept
@@ -117,7 +119,7 @@ def prepare_images(
             next_step="`gradatim audit` lists the rejected files with their reasons",
         )
     sizes, grey = facts.sizes[kept], facts.grey[kept]
-    policy, reasons = _choose(sizes, grey, size, shape, channels)
+    policy, reasons = _choose(sizes, grey, size, shape, channels, interpolation)
     audit = _audit(raw, store, every_name, (names, labels, parts), classes, task, reasons)
     return ImageSet(
         inputs=store.pixels,
@@ -160,6 +162,7 @@ def _choose(
     size: int | None,
     shape: Literal["crop", "letterbox"] | None,
     channels: int | None,
+    interpolation: Interpolation,
 ) -> tuple[Policy, dict[str, str]]:
     """Fill in what was not given, with the reasons."""
     reasons = {}
@@ -169,7 +172,7 @@ def _choose(
         size, reasons["data.size"] = choose_size(sizes, shape)
     if channels is None:
         channels, reasons["data.channels"] = choose_channels(grey)
-    return Policy(size, shape, channels), reasons
+    return Policy(size, shape, channels, interpolation), reasons
 
 
 def _nothing_usable(raw: RawImages, names: Sequence[str], facts: Facts) -> EmptySourceError:

@@ -151,7 +151,13 @@ def prepare_for(
     data = replace(recipe.data, task=None if spec.task == "next-token" else spec.task)
     if preprocessing.kind == "image":
         size, channels = preprocessing.size, preprocessing.channels
-        data = replace(data, size=size, shape=preprocessing.shape, channels=channels)
+        data = replace(
+            data,
+            size=size,
+            shape=preprocessing.shape,
+            channels=channels,
+            interpolation=preprocessing.interpolation,
+        )
     if preprocessing.kind in ("sequence", "text"):
         data = replace(data, length=preprocessing.length, text=preprocessing.text_column or None)
     gathered = gather(replace(recipe, data=data), talk, cache, lone=True)
@@ -318,6 +324,7 @@ def _preprocess(gathered: Gathered, split: Split) -> tuple[Preprocessing, np.nda
             size=policy.size,
             channels=policy.channels,
             shape=policy.shape,
+            interpolation=policy.interpolation,
             pixel_range=gathered.pixel_range,
         )
     elif gathered.kind == "sequence":

@@ -38,6 +38,7 @@ class Preprocessing:
             part only. A feature that is only 0 or 1 keeps mean 0 and deviation 1.
         target_mean, target_std: regression learns ``(y - target_mean) / target_std``.
         size, channels, shape: of a stored image; ``shape`` is the policy for non-square ones.
+        interpolation: filter by which images are resized.
         pixel_range: the values of float arrays that become 0 and 255.
         features: names of a vector's features.
         columns: how each column of a table becomes features.
@@ -62,6 +63,7 @@ class Preprocessing:
     layout: Layout | None = None
     vocabulary: Vocabulary | None = None
     text_column: str = ""
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -71,7 +73,8 @@ class Preprocessing:
             values["layout"] = self.layout.to_dict()
         if self.vocabulary is not None:
             values["vocabulary"] = self.vocabulary.to_dict()
-        unused = {"length": 0, "layout": None, "vocabulary": None, "text_column": ""}
+        unused: dict[str, Any] = {"length": 0, "layout": None, "vocabulary": None}
+        unused |= {"text_column": "", "interpolation": "bicubic"}
         return {k: v for k, v in values.items() if k not in unused or v != unused[k]}
 
     @classmethod
@@ -99,7 +102,7 @@ class Preprocessing:
         """What every picture is fitted to."""
         from gradatim.data.decode import Policy
 
-        return Policy(self.size, self.shape, self.channels)
+        return Policy(self.size, self.shape, self.channels, self.interpolation)
 
     def normalise(self, inputs: np.ndarray) -> np.ndarray:
         """Return model inputs of stored inputs.
@@ -317,7 +320,10 @@ class Preprocessing:
             )
         pixels = to_pixels(images, self.pixel_range)
         return np.stack(
-            [fit_to(to_channels(image, self.channels), self.size, self.shape) for image in pixels]
+            [
+                fit_to(to_channels(image, self.channels), self.size, self.shape, self.interpolation)
+                for image in pixels
+            ]
         )
 
 

@@ -189,7 +189,9 @@ def _facts(place: Path, name: str) -> Facts | None:
 
 
 def _policy_name(policy: Policy) -> str:
-    return f"{policy.size}-{policy.shape}-{policy.channels}"
+    usual = policy.interpolation == "bicubic"
+    name = f"{policy.size}-{policy.shape}-{policy.channels}"
+    return name if usual else f"{name}-{policy.interpolation}"
 
 
 def _open(place: Path, facts: Facts, policy: Policy) -> Store | None:

@@ -215,15 +215,20 @@ def fit(body: Body, rows: Mapping[int, int]) -> Fit:
         solved = logistic.choose(x, y, spec.outputs, held_x, held_y, start)
         facts["strength"] = solved.strength
         facts |= _neighbours(prepared, x[: len(train)].numpy(), targets, held_x, held_y)
-        if held_x is not None and held_y is not None and spec.classes:
+        shown = recipe.start.method == "features" and spec.classes
+        if shown and held_x is not None and held_y is not None:
             facts["curve"] = []
+            # Fewer samples want the strength that all want, or more.
+            strengths = (10 * solved.strength, solved.strength)
             for each in EACH:
                 some = limited_per_class(split, prepared.targets, spec.classes, each, seed).train
                 if len(some) == len(train) or len(some) > CURVE_SAMPLES:
                     break
                 rows_of = np.flatnonzero(np.isin(train, some))
                 kept = np.concatenate([rows_of + view * len(train) for view in range(len(views))])
-                layer = logistic.choose(x[kept], y[kept], spec.outputs, held_x, held_y, start)
+                layer = logistic.choose(
+                    x[kept], y[kept], spec.outputs, held_x, held_y, start, strengths
+                )
                 facts["curve"].append(_point(each, layer, held_x, held_y))
             most = int(np.bincount(targets, minlength=spec.outputs).max())
             facts["curve"].append(_point(most, solved, held_x, held_y))

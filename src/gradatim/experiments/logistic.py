@@ -10,6 +10,7 @@ into the layer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,7 @@ def choose(
     held_x: Tensor | None = None,
     held_targets: Tensor | None = None,
     start: tuple[Tensor, Tensor] | None = None,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> Solved:
     """Return the layer with the strength that does best on held-out samples.
 
@@ -59,6 +61,8 @@ def choose(
         held_x: features of the samples to choose by.
         held_targets: their classes or values.
         start: rows and biases that are known, ``K x D`` and ``K``, zeros where none is.
+        strengths: of the regularisation to choose from, from the strongest on; without held-out
+            samples ``DEFAULT_STRENGTH`` is taken.
     """
     std, mean = torch.std_mean(x_ND, dim=0, correction=0)
     std = std.clamp(min=LEAST_DEVIATION)
@@ -69,8 +73,7 @@ def choose(
     weight, bias = known.clone(), bias0 + weight0 @ mean
     losses: dict[float, float] = {}
     best: tuple[float, Tensor, Tensor, float] | None = None
-    strengths = STRENGTHS if held_x is not None else (DEFAULT_STRENGTH,)
-    for strength in strengths:
+    for strength in strengths if held_x is not None else (DEFAULT_STRENGTH,):
         weight, bias = solve(features, targets, strength, weight, bias, known)
         value = 0.0
         if held_x is not None and held_targets is not None:

@@ -190,6 +190,7 @@ def _of_package(folder: Path, weights: str, recipe: Recipe) -> Pretrained:
         "data.size": look.size,
         "data.channels": look.channels,
         "data.shape": look.shape,
+        "data.interpolation": look.interpolation,
         "data.mean": tuple(look.mean),
         "data.std": tuple(look.std),
     }

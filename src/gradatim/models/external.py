@@ -23,6 +23,7 @@ from gradatim.models.head import fit_outputs
 
 LIBRARIES = ("torchvision", "timm")
 FULL_INPUT = (3, 224, 224)
+INTERPOLATIONS = ("bicubic", "bilinear")
 WITH_HEADS = ("googlenet", "inception_v3")
 
 
@@ -81,7 +82,7 @@ def pretrained_external(name: str, options: Mapping[str, Any]) -> tuple[nn.Modul
     The libraries download and keep the weights themselves: of torchvision its default ones, of
     timm those of the name. The images of a function's module are prepared as a mapping
     ``pretrained_cfg`` or ``default_cfg`` of it says, as timm's are: ``input_size`` (channels,
-    height, width), ``mean`` and ``std``.
+    height, width), ``mean``, ``std`` and, where it is known, ``interpolation``.
 
     Raises:
         UsageError, UnknownNameError, ValueRefusedError: as ``build_external``; or the weights
@@ -95,8 +96,12 @@ def pretrained_external(name: str, options: Mapping[str, Any]) -> tuple[nn.Modul
         module: nn.Module = _call(name, models.get_model, model, weights=kept, **options)
         transforms = kept.transforms()
         mean, std = tuple(transforms.mean), tuple(transforms.std)
-        look = _look(3, transforms.crop_size[0], mean, std, f"torchvision's for {kept}")
-        return module, Look(look, tuple(kept.meta.get("categories", ())))
+        reason = f"torchvision's for {kept}"
+        look = _look(3, transforms.crop_size[0], mean, std, reason)
+        said = getattr(transforms.interpolation, "value", None)
+        filtered, remarks = _interpolation(said, reason)
+        look |= filtered
+        return module, Look(look, tuple(kept.meta.get("categories", ())), remarks)
     if library == "timm":
         timm = _library("timm")
         _check_known(model.partition(".")[0], timm.list_models(), "timm")
@@ -108,7 +113,9 @@ def pretrained_external(name: str, options: Mapping[str, Any]) -> tuple[nn.Modul
         return module, Look()
     channels, size = said["input_size"][0], said["input_size"][-1]
     mean, std = tuple(said["mean"]), tuple(said["std"])
-    return module, Look(_look(channels, size, mean, std, f"{name} says so"))
+    reason = f"{name} says so"
+    filtered, remarks = _interpolation(said.get("interpolation"), reason)
+    return module, Look(_look(channels, size, mean, std, reason) | filtered, (), remarks)
 
 
 def _look(
@@ -116,6 +123,15 @@ def _look(
 ) -> dict[str, tuple[Any, str]]:
     values = {"size": size, "channels": channels, "mean": mean, "std": std}
     return {f"data.{key}": (value, reason) for key, value in values.items()}
+
+
+def _interpolation(said: Any, reason: str) -> tuple[dict[str, tuple[Any, str]], tuple[str, ...]]:
+    """Return the setting for the filter of the weights, or the remark that it is not known here."""
+    if said in INTERPOLATIONS:
+        return {"data.interpolation": (said, reason)}, ()
+    if said is None:
+        return {}, ()
+    return {}, (f"images are resized by the bicubic filter; the weights were made with {said}",)
 
 
 def _from_torchvision(model: str, spec: Spec | None, options: dict[str, Any]) -> nn.Module:

@@ -38,7 +38,7 @@ class Pretrained:
         state: tensors by name.
         classes: for each output, the names it goes by; empty where they are not known.
         settings: keys of the recipe that belong to the weights, each a value and its reason:
-            ``data.size``, ``data.channels``, ``data.mean``, ``data.std``.
+            ``data.size``, ``data.channels``, ``data.mean``, ``data.std``, ``data.interpolation``.
         remarks: what differs from how the weights were made, in sentences.
     """
 
