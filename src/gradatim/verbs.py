@@ -6,6 +6,7 @@ so that listing names or asking for help loads no torch.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gradatim.package import Model
 
 Place = str | Path
+WEIGHTS_VARIABLE = "GRADATIM_WEIGHTS"  # what a folder of images starts from, where nothing is said
 LENGTH = ("training.budget", "training.epochs", "training.plan")
 Settings = Mapping[str, Any] | Iterable[str]
 
@@ -55,7 +57,9 @@ def fit(
         model: one model only; without it a ladder of models is climbed.
         weights: what to start from: a run or package folder, a ``.safetensors`` or ``.pth`` file
             (with ``model``), ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
-            A linear layer is fitted on the features, then the network is fine-tuned.
+            A linear layer is fitted on the features, then the network is fine-tuned. Where
+            neither they nor a model are given, a folder of images starts from those that the
+            environment variable ``GRADATIM_WEIGHTS`` names.
         budget: seconds, or a text such as ``"10m"``, that the call may take, the audit included.
         epochs: passes over the training samples; with a budget, at most so many.
         seed: every random choice follows from it.
@@ -93,7 +97,18 @@ def fit(
         },
         settings,
     )
+    if recipe is None:
+        chosen = _with_default_weights(chosen)
     return start(chosen, Path(out) if out is not None else None, talk, began)
+
+
+def _with_default_weights(recipe: Recipe) -> Recipe:
+    """Return the recipe with the weights the user keeps at hand, for a ladder over photos."""
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    chosen = recipe.start.weights or recipe.start.method or recipe.model.name
+    if not named or chosen or not Path(recipe.data.source).expanduser().is_dir():
+        return recipe
+    return recipe.filled({"start.weights": named}, f"{WEIGHTS_VARIABLE} names them")
 
 
 def resume(run: Place, *, talk: Talk = SILENCE) -> Run:

@@ -394,3 +394,15 @@ def test_the_filter_of_the_weights_is_kept_in_the_package(tmp_path):
     assert (one.read_files([picture])[0][0] == expected).all()
     assert (two.read_files([picture])[0][0] != expected).any()
     assert gradatim.evaluate(again.folder, source)["samples"] == 24
+
+
+def test_weights_at_hand_are_taken_for_folders_of_images(old, source, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADATIM_WEIGHTS", str(old))
+    run = gradatim.fit(source, epochs=1, out=tmp_path / "photos")
+    assert run.recipe.start.weights == str(old)
+    assert run.recipe.reasons["start.weights"] == "GRADATIM_WEIGHTS names them"
+    models = [rung["model"] for rung in gradatim.Record.read(run.folder).of("rung")]
+    assert models == ["majority", "features", "fine-tuned"]
+    plain = gradatim.fit(source, model="linear", epochs=1, out=tmp_path / "linear")
+    assert plain.recipe.start.weights is None
+    assert gradatim.fit("iris", epochs=1, out=tmp_path / "iris").recipe.start.weights is None

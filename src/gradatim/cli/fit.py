@@ -22,7 +22,8 @@ from gradatim.cli import options
     "weights",
     metavar="WEIGHTS",
     help="Start from weights: a run, a .safetensors or .pth file (with --model), torchvision:NAME, "
-    "timm:NAME or package.module:factory.",
+    "timm:NAME or package.module:factory. Of a folder of images, without --model: those that the "
+    "environment variable GRADATIM_WEIGHTS names.",
 )
 @click.option(
     "--budget",
