@@ -18,6 +18,11 @@ from gradatim.errors import NotARunError, RunError
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 NOUNS = {"image": "image", "vector": "sample", "table": "row", "text": "text"}
 NOUNS |= {"next-token": "passage"}
+SPOKEN = {
+    "features": "A linear layer on features",
+    "fine-tuned": "The fine-tuned network",
+    "from scratch": "The network from scratch",
+}
 
 
 class RunFolder:
@@ -122,6 +127,11 @@ class RunFolder:
             if event and event.get("model"):
                 return str(event["model"])
         return str((self.recipe.get("model") or {}).get("name") or "the model")
+
+    @property
+    def spoken(self) -> str:
+        """The model that is kept, as a sentence begins with it."""
+        return SPOKEN.get(self.model, self.model)
 
     @property
     def source(self) -> str:

@@ -21,7 +21,7 @@ def blocks(run: RunFolder) -> Iterator[Block]:
         others.remove(best)
         _, name, own = best
         yield Heading("Learning curves", "curves")
-        yield Text(f"{run.model} has no learning curve. These are the curves of {name}.")
+        yield Text(f"{run.spoken} has no learning curve. These are the curves of {name}.")
     else:
         yield Heading("Learning curves", "curves")
     yield loss.chart(own)

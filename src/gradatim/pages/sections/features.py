@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from gradatim.charts import comparison
-from gradatim.core.page import Block, Heading, Text
+from gradatim.core.page import Block, Code, Heading, Text
 from gradatim.pages.run_folder import RunFolder
 from gradatim.stats import wilson
 
@@ -31,10 +32,13 @@ def blocks(run: RunFolder) -> Iterator[Block]:
             "seeds": [run.run.get("seed", 0)],
         }
     )
-    yield Text(
-        "The same curve of fine-tuning: `gradatim compare SOURCE --over samples-per-class=10,50 "
-        "--set start.weights=WEIGHTS --set start.method=fine-tuning`; of the network from scratch, "
-        "with `start.method=scratch`."
+    start = run.recipe.get("start") or {}
+    yield Text("The same curve of fine-tuning, or of the network from scratch:")
+    yield Code(
+        f"gradatim compare {quote(run.source)} --over samples-per-class=10,20,50 "
+        f"--set start.weights={quote(str(start.get('weights', 'WEIGHTS')))} "
+        "--set start.method=fine-tuning  # or scratch",
+        "shell",
     )
 
 

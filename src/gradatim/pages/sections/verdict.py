@@ -30,7 +30,7 @@ def blocks(run: RunFolder) -> Iterator[Block]:
 def verdict(run: RunFolder) -> Verdict:
     """Return the run's answer in one statement with its certainty."""
     if run.test is not None:
-        return measured(run.test, run.model, run.noun(), run.target)
+        return measured(run.test, run.spoken, run.noun(), run.target)
     if run.reason in ("finished", "early-stopping"):
         return _validated(run)
     return _unfinished(run)
@@ -129,7 +129,7 @@ def _validated(run: RunFolder) -> Verdict:
     if value is None:
         return Verdict(f"{run.model} is fitted, but was not measured", "", "note")
     shown = figures.metric(run.metric, value)
-    statement = f"{run.model} names {shown} of the validation {run.noun()} right"
+    statement = f"{run.spoken} names {shown} of the validation {run.noun()} right"
     if run.metric != "accuracy":
         name = figures.name_of(run.metric)
         statement = f"{run.model} reaches {name} {shown} on the validation {run.noun()}"
