@@ -218,6 +218,17 @@ def test_the_yardstick_of_a_sum_is_the_sum_of_yardsticks_where_the_sum_is_explai
     assert Facts(record(losses([3.0] * 100), *more)).baseline is None
 
 
+def test_the_passes_of_a_step_that_accumulates_are_held_against_the_step_as_one():
+    passes = [[0.2, 1.8], [1.9, 0.3], [0.4, 1.6]] * 4
+    events = [backward(step, loss={"value": value})
+              for step, pair in enumerate(passes, 1) for value in pair]  # fmt: skip
+    rows = [[step, 0, sum(pair) / 4, 0.1, 2] for step, pair in enumerate(passes, 1)]
+    kept = {"event": "losses", "rows": rows, "seconds": 1.0, "looking": 0.1}
+    facts = Facts(record(kept, *events, steps=12))
+    assert facts.criterion == "cross_entropy"
+    assert facts.late_loss == pytest.approx(sum(map(sum, passes[-10:])) / 20)
+
+
 def test_a_short_plateau_is_not_judged_while_the_script_runs():
     events = [losses([0.7] * 400), *[backward(step) for step in range(1, 9)]]
     assert outcome(Facts(Record(events), finished=False)).bad is None

@@ -355,13 +355,23 @@ class Facts:
 
     @cached_property
     def _ratios(self) -> list[float]:
-        """The criterion's own value divided by that handed to ``backward``, at steps seen both."""
-        by_step = {row[0]: row[2] for row in self.rows}
-        ratios = []
+        """The criterion's own value divided by that handed to ``backward``, at steps seen both.
+
+        Of a step that accumulates, the mean of its passes: so is what is known of the step.
+        """
+        by_step = {row[0]: row for row in self.rows}
+        values: dict[int, list[float]] = {}
         for item in self.criteria:
-            value, got = self._per_sample(item), by_step.get(item["step"])
-            if value is not None and got and math.isfinite(value) and math.isfinite(got):
-                ratios.append(value / got)
+            if (value := self._per_sample(item)) is not None:
+                values.setdefault(item["step"], []).append(value)
+        ratios = []
+        for step, found in values.items():
+            row = by_step.get(step)
+            if row is None or not row[2] or not math.isfinite(row[2]):
+                continue
+            if 1 < row[4] == len(found):
+                found = [fmean(found)]
+            ratios += [value / row[2] for value in found if math.isfinite(value)]
         return ratios
 
     def _mean(self, part: list[float]) -> float | None:

@@ -63,7 +63,8 @@ def judge(facts: Facts) -> Answer:
         unfit = badly.bad or (badly.share or 0.0) > 0.5
         sure = (share > SHARE and bool(unfit) and shrunk < 0.7) or (gain is not None and gain.clear)
         if not sure:
-            if gain is not None or not unfit:
+            strong = share > SHARE and shrunk < 0.7 and (badly.share or 0.0) > 0.3
+            if gain is not None or not (unfit or strong):
                 return []
             return Want(("no-weight-decay",), "strong weight decay, and the loss stays high")
         return [
