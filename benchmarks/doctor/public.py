@@ -4,7 +4,7 @@
         [--vision PYTHON] [--frameworks PYTHON]
 
 FOLDER holds copies of the programs, which are not part of this repository; the table below says
-which file each is. ``--vision`` is an interpreter with torchvision, ``--frameworks`` one
+which file each is. ``--vision`` is an interpreter with torchvision and fastai, ``--frameworks`` one
 with gymnasium, Lightning and transformers; by default both are this one. Data sets stand in for those
 that the programs would download: Fashion-MNIST in the files of MNIST, licence texts for WikiText.
 A program that trains for ever is interrupted after a while, as by Ctrl-C.
@@ -78,6 +78,7 @@ PROGRAMS = {
     ),
     "lightning": Program("lightning_digits.py"),
     "huggingface": Program("huggingface_lines.py"),
+    "fastai": Program("fastai_digits.py", python="vision"),
 }
 
 
