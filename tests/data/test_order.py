@@ -2,12 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from gradatim.core.recipe import Recipe
+from gradatim.core.spec import Spec
 from gradatim.data import order
+from gradatim.data.audit import Audit
 from gradatim.data.augment import Augmentation
 from gradatim.data.batches import Batches
-from gradatim.data.dataset import Prepared
+from gradatim.data.dataset import Prepared, Split
 from gradatim.data.order import Blocks, choose_order, memory_bytes, read_ahead
+from gradatim.data.preparation import prepare
+from gradatim.data.preprocessing import Preprocessing
+from gradatim.errors import UsageError
+from gradatim.training import train
 
 SAMPLE = 4 * 4 * 3
 
@@ -55,22 +64,17 @@ def test_what_is_read_ahead_is_what_comes_next():
     assert (np.diff(np.sort(rows)) == 1).sum() >= 14  # whole blocks, as they lie in the store
 
 
-def prepared_of(tmp_path, count=100):
+def stored_in(tmp_path, count=100):
     stored = np.lib.format.open_memmap(tmp_path / "s.npy", "w+", np.uint8, (count, 4, 4, 3))
     stored[:] = np.arange(count, dtype=np.uint8)[:, None, None, None]
     stored.flush()
     return np.load(tmp_path / "s.npy", mmap_mode="r")
 
 
-def test_batches_in_blocks_go_on_anywhere_with_the_same_samples(tmp_path):
-    from gradatim.core.spec import Spec
-    from gradatim.data.audit import Audit
-    from gradatim.data.dataset import Split
-    from gradatim.data.preprocessing import Preprocessing
-
-    stored = prepared_of(tmp_path)
+def data_of(tmp_path):
+    stored = stored_in(tmp_path)
     none = np.empty(0, np.int64)
-    prepared = Prepared(
+    return Prepared(
         spec=Spec("classification", "image", (3, 4, 4), ("a", "b")),
         inputs=stored,
         targets=np.arange(100) % 2,
@@ -80,8 +84,11 @@ def test_batches_in_blocks_go_on_anywhere_with_the_same_samples(tmp_path):
         audit=Audit(source="s", kind="image", samples=100, found=100),
         key="s",
     )
-    batches = Batches(
-        prepared,
+
+
+def batches_of(tmp_path):
+    return Batches(
+        data_of(tmp_path),
         "train",
         batch_size=8,
         seed=3,
@@ -89,6 +96,36 @@ def test_batches_in_blocks_go_on_anywhere_with_the_same_samples(tmp_path):
         order="blocks",
         augmentation=Augmentation(flip=0.5),
     )
+
+
+def test_a_run_in_blocks_is_resumed_to_the_same_bits(tmp_path):
+    batches = batches_of(tmp_path)
+
+    class Stops(nn.Linear):
+        left = 17
+
+        def forward(self, x):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return super().forward(x.flatten(1))
+
+    def fit(place, left, **options):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = Stops(48, 2)
+        net.left = left
+        train(net, batches, epochs=3, folder=tmp_path / place, checkpoint_seconds=0, **options)
+        return net.weight
+
+    through = fit("through", 1000)
+    with pytest.raises(KeyboardInterrupt):
+        fit("two", 17)
+    assert torch.equal(fit("two", 1000, resume=True), through)
+
+
+def test_batches_in_blocks_go_on_anywhere_with_the_same_samples(tmp_path):
+    batches = batches_of(tmp_path)
     whole = list(batches.epoch(1))
     assert sorted(np.concatenate([b.indices for b in whole])) == list(range(10, 100))
     for batch in whole:
@@ -96,12 +133,12 @@ def test_batches_in_blocks_go_on_anywhere_with_the_same_samples(tmp_path):
     rest = list(batches.epoch(1, start=5))
     for one, other in zip(whole[5:], rest, strict=True):
         assert (one.inputs == other.inputs).all() and (one.indices == other.indices).all()
-    plain = Batches(prepared, "train", batch_size=8, seed=3, shuffle=False, order="blocks")
+    plain = Batches(data_of(tmp_path), "train", batch_size=8, seed=3, shuffle=False, order="blocks")
     assert next(iter(plain)).indices.tolist() == list(range(10, 18))  # measuring is in order
 
 
 def test_only_a_store_larger_than_half_of_the_memory_is_read_in_blocks(tmp_path, monkeypatch):
-    stored = prepared_of(tmp_path)
+    stored = stored_in(tmp_path)
     monkeypatch.setattr(order, "memory_bytes", lambda: 2 * stored.nbytes)
     assert choose_order(stored) == ("shuffled", "the samples fit into memory")
     monkeypatch.setattr(order, "memory_bytes", lambda: 2 * stored.nbytes - 2)
@@ -123,5 +160,13 @@ def test_the_memory_is_the_least_of_what_the_system_says(tmp_path, monkeypatch):
 
 
 def test_reading_ahead_touches_every_row(tmp_path):
-    read_ahead(prepared_of(tmp_path), np.arange(100))
-    read_ahead(prepared_of(tmp_path), np.empty(0, np.int64))
+    read_ahead(stored_in(tmp_path), np.arange(100))
+    read_ahead(stored_in(tmp_path), np.empty(0, np.int64))
+
+
+def test_the_order_is_for_pictures_only(tmp_path):
+    source = tmp_path / "rows.npz"
+    np.savez(source, x=np.zeros((20, 3), np.float32), y=np.arange(20) % 2)
+    recipe = Recipe().with_values({"data.source": str(source), "data.order": "blocks"})
+    with pytest.raises(UsageError, match=r"data\.order is for images"):
+        prepare(recipe, cache=tmp_path / "cache")

@@ -130,7 +130,7 @@ def refuse_image_keys(name: str, kind: str, data: DataRecipe) -> None:
     Raises:
         UsageError: one of them is set.
     """
-    for key in ("size", "shape", "channels"):
+    for key in ("size", "shape", "channels", "order"):
         if getattr(data, key) is not None:
             raise UsageError(
                 f"data.{key} is for images; the samples of {name} are {kind}",
