@@ -62,6 +62,19 @@ def test_frozen_blocks_keep_every_bit_statistics_included():
         assert all(p.requires_grad for p in model.parameters())  # given back
 
 
+def test_batch_normalisation_may_keep_the_statistics_of_the_weights():
+    statistics = {f"{layer}.{name}" for layer in (1, 5) for name in ("running_mean", "running_var")}
+    scales = {f"{layer}.{name}" for layer in (1, 5) for name in ("weight", "bias")}
+    for normalisation in ("kept", "adapted"):
+        model = network()
+        before = copies(model)
+        fit(model, normalisation=normalisation)
+        moved = changed(model, before)
+        assert scales <= moved
+        assert bool(statistics & moved) == (normalisation == "adapted")
+        assert all(module.training for module in model.modules())  # given back
+
+
 def test_only_the_output_layer_moves_in_the_first_share():
     model = network()
     before = copies(model)
