@@ -300,7 +300,26 @@ for step in range(24):
     optimizer.step()
 """
 
-HEALTHY = {"returned": RETURNED, "own adam": OWN_ADAM, "two forms": TWO_FORMS, "thread": THREAD,
+# One model, called in slices in training and as a whole in evaluation.
+SLICES = """
+x = torch.randn(700, 12)
+y = (x[:, 0] * x[:, 1] > 0).long()
+model = nn.Sequential(nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 2))
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+for epoch in range(12):
+    model.train()
+    for i in torch.randperm(500).split(25):
+        hidden = model[:2](x[i])
+        loss = F.cross_entropy(model[2:](hidden), y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        F.cross_entropy(model(x[500:]), y[500:])
+"""
+
+HEALTHY = {"slices": SLICES, "returned": RETURNED, "own adam": OWN_ADAM, "two forms": TWO_FORMS, "thread": THREAD,
            "own slope": OWN_SLOPE, "few": FEW, "critic": CRITIC, "bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
            "agent": AGENT, "negative": NEGATIVE}  # fmt: skip
 
@@ -328,6 +347,7 @@ SICK = [
     ("cut-graph", OWN_SLOPE, "Bend.apply(body(x[i]))", "torch.tensor(body(x[i]).tolist())"),
     ("learning-rate-too-high", FEW, "lr=0.05", "lr=8.0"),
     ("inputs-not-normalised", FEW, "scale = 1.0", "scale = torch.logspace(0, 3, 8)"),
+    ("cut-graph", SLICES, "model[2:](hidden)", "model[2:](hidden.detach())"),
     ("unused-parameters", BRANCHES, "self.kinds(c)]", "torch.zeros(len(c), 8)]"),
 ]  # fmt: skip
 

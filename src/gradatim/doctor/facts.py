@@ -42,6 +42,29 @@ def _numbers(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
+def _last_names(models: list[Event]) -> dict[str, str]:
+    """Return the last name of what was known under other names before.
+
+    A part that is called alone first, and later inside a model, is named by its place in the model.
+    """
+    last: dict[str, str] = {}
+    for event in models:
+        for item in [*event["modules"], *event["parameters"]]:
+            if (was := item.get("was")) is not None:
+                last = {old: item["name"] if new == was else new for old, new in last.items()}
+                last[was] = item["name"]
+    return last
+
+
+def _renamed(value: Any, last: dict[str, str]) -> Any:
+    """Return an event that calls everything by its last name."""
+    if isinstance(value, dict):
+        return {last.get(key, key): _renamed(item, last) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, last) for item in value]
+    return last.get(value, value) if isinstance(value, str) else value
+
+
 class Facts:
     """What a Record says, by kind, with what follows from it.
 
@@ -57,18 +80,23 @@ class Facts:
         self.record = record
         self.trials = trials or {}
         self.finished = finished and record.last("unwatched") is not None
-        self.models: dict[str, Event] = {e["model"]: e for e in record.of("model")}
+        self._last = _last_names(record.of("model"))
+        self.models: dict[str, Event] = {e["model"]: e for e in self._events("model")}
         self.optimisers: dict[int, Event] = {}
-        for event in record.of("optimiser"):
+        for event in self._events("optimiser"):
             self.optimisers[event["optimiser"]] = event
-        self.forwards: list[Event] = _numbers(record.of("forward"))
-        self.backwards: list[Event] = _numbers(record.of("backward"))
-        self.updates: list[Event] = _numbers(record.of("update"))
-        self.evaluations: list[Event] = _numbers(record.of("evaluation"))
+        self.forwards: list[Event] = _numbers(self._events("forward"))
+        self.backwards: list[Event] = _numbers(self._events("backward"))
+        self.updates: list[Event] = _numbers(self._events("update"))
+        self.evaluations: list[Event] = _numbers(self._events("evaluation"))
         self.loaders = record.of("loader")
         self.schedulers = record.of("scheduler")
         self.troubles = record.of("trouble")
         self.end: Event = record.last("unwatched") or {}
+
+    def _events(self, kind: str) -> list[Event]:
+        events = self.record.of(kind)
+        return [_renamed(event, self._last) for event in events] if self._last else events
 
     # -- the loop
 
@@ -90,7 +118,7 @@ class Facts:
     def parameters(self) -> dict[str, Event]:
         """All parameters of all models and optimisers by name, as first described."""
         found: dict[str, Event] = {}
-        for event in [*self.record.of("model"), *self.optimisers.values()]:
+        for event in [*self._events("model"), *self.optimisers.values()]:
             for item in event["parameters"]:
                 found.setdefault(item["name"], item)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from typing import Any
 
@@ -57,6 +58,7 @@ class Structure:
         self._kinds: dict[str, int] = {}
         self._holders: dict[str, list[weakref.ref[torch.Tensor]]] = {}
         self._inner: dict[int, weakref.ref[nn.Module]] = {}
+        self._sizes: dict[str, int] = {}  # parameters of every outermost module
 
     def inner(self, module: nn.Module) -> bool:
         """Say whether a module is part of a model that is known."""
@@ -81,13 +83,17 @@ class Structure:
 
     def _describe(self, root: nn.Module, name: str) -> Numbers:
         modules = []
+        self._sizes[name] = sum(1 for _ in root.parameters())
         for path, module in root.named_modules():
-            self.modules[id(module)] = f"{name}.{path}" if path else name
+            known = self.modules.get(id(module)) if self.inner(module) else None
+            full, was = self._settle(known, f"{name}.{path}" if path else name, name)
+            self.modules[id(module)] = full
             if path:
                 self._inner[id(module)] = weakref.ref(module)
             modules.append(
                 {
-                    "name": self.modules[id(module)],
+                    "name": full,
+                    "was": was,
                     "kind": type(module).__name__,
                     "batchnorm": isinstance(module, BATCH_NORMS),
                     "dropout": isinstance(module, DROPOUTS),
@@ -97,24 +103,51 @@ class Structure:
             )
         parameters = []
         for path, parameter in root.named_parameters():
-            full = self._unique(parameter, f"{name}.{path}")
-            parameters.append({"name": full, **describe_parameter(parameter)})
+            full, was = self._unique(parameter, f"{name}.{path}", name)
+            parameters.append({"name": full, "was": was, **describe_parameter(parameter)})
         return {"model": name, "modules": modules[:2000], "parameters": parameters[:2000]}
 
-    def _unique(self, parameter: torch.Tensor, name: str) -> str:
+    def _settle(self, known: str | None, name: str, root: str) -> tuple[str, str | None]:
+        """Choose between the name a thing has and the one in another root; tell the one given up.
+
+        What several roots share (a model called in slices, and as a whole) is called by its place
+        in the largest of them.
+        """
+        if known is None or known == name:
+            return name, None
+        if self._sizes[root] > self._sizes.get(known.split(".")[0], 0):
+            return name, known
+        return known, None
+
+    def _unique(self, parameter: torch.Tensor, name: str, root: str) -> tuple[str, str | None]:
         """Give a parameter its name; one that has taken another's place gets a number."""
+        known = self.parameters.get(id(parameter))
+        if known is not None and not self._holds(known, parameter):
+            known = None
+        full, was = self._settle(known, self._numbered(parameter, name), root)
+        self.parameters[id(parameter)] = full
+        return full, was
+
+    def _holds(self, name: str, parameter: torch.Tensor) -> bool:
+        holders = self._holders.get(_unnumbered(name), [])
+        return any(holder() is parameter for holder in holders)
+
+    def _numbered(self, parameter: torch.Tensor, name: str) -> str:
         holders = self._holders.setdefault(name, [])
         known = [index for index, holder in enumerate(holders) if holder() is parameter]
         if not known:
             known = [len(holders)]
             holders.append(weakref.ref(parameter))
-        full = name if known[0] == 0 else f"{name}#{known[0] + 1}"
-        self.parameters[id(parameter)] = full
-        return full
+        return name if known[0] == 0 else f"{name}#{known[0] + 1}"
 
     def own(self, parameter: torch.Tensor, name: str) -> str:
         """Return the name of a parameter; give it this one when no model is known to hold it."""
         return self.parameters.setdefault(id(parameter), name)
+
+
+def _unnumbered(name: str) -> str:
+    """Return a parameter's name without the number of one that took another's place."""
+    return re.sub(r"#\d+$", "", name)
 
 
 def describe_parameter(parameter: Any) -> Numbers:
