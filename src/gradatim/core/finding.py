@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -49,5 +50,13 @@ class Finding:
     cures: Sequence[Cure] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+        """Return plain values for JSON: a number that is not finite as text, a bound as None."""
+        plain = asdict(self)
+        for item in plain["evidence"]:
+            if isinstance(item["got"], float) and not math.isfinite(item["got"]):
+                item["got"] = str(item["got"])
+            item["healthy"] = [
+                bound if bound is not None and math.isfinite(bound) else None
+                for bound in item["healthy"]
+            ]
+        return plain
