@@ -163,9 +163,13 @@ def _between_layers(facts: Facts) -> Answer:
 
 def _whole_models(facts: Facts, lost: set[str]) -> Answer:
     """Look for a model that runs with gradients in every step, and that no loss reaches."""
+    alike: dict[frozenset[str], list[str]] = {}  # a slice of a model is a new one in every step
     for name, model in facts.models.items():
-        weights = {item["name"] for item in model["parameters"] if item["trainable"]}
-        steps = [e for e in facts.updates if name in e.get("wasted", ())]
+        weights = frozenset(item["name"] for item in model["parameters"] if item["trainable"])
+        alike.setdefault(weights, []).append(name)
+    for weights, names in alike.items():
+        name = names[0]
+        steps = [e for e in facts.updates if not set(names).isdisjoint(e.get("wasted", ()))]
         if weights and weights <= lost and len(steps) >= 3:
             return [
                 found(
@@ -173,7 +177,6 @@ def _whole_models(facts: Facts, lost: set[str]) -> Answer:
                     f"what {name} computes is used without its gradient: it is not trained",
                     number("parameters of it that the loss reaches", 0, 1, None),
                     number("steps in which it ran", len(steps)),
-                    level="alarm" if unfit(facts) else "note",
                     where=at(facts.backwards[0], module=name),
                     step=steps[0]["step"],
                     cures=[_CURE],
