@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gradatim.probes import criteria
@@ -9,6 +10,7 @@ from gradatim.probes.forwards import Forward
 from gradatim.probes.measure import Numbers
 
 MOST_FINGERPRINTS = 20_000
+MOST_GUESSES = 1000
 LONGEST_GAP = 64
 
 
@@ -19,6 +21,8 @@ class Evaluations:
         self.passes = 0
         self._found: dict[str, Numbers] = {}
         self._latest: Numbers | None = None
+        self._guesses: list[list[Tensor]] = []  # of each pass: the classes its scores may mean
+        self._classes = 0
         self._fingerprints = 0
         self._last = -LONGEST_GAP
         self._gap = 1
@@ -61,7 +65,42 @@ class Evaluations:
             paired = criteria.outcome("cross_entropy", forward.results[0][1], target)
             if paired.get("labels"):
                 self._count(found.setdefault("paired", {"seen": 0}), paired)
+        elif forward.results and len(self._guesses) < MOST_GUESSES:
+            self._guess(forward.results[0][1])
         forward.results = []
+
+    def _guess(self, scores: Tensor) -> None:
+        """Remember the classes that the scores of a pass may mean."""
+        classes = scores.shape[1] if scores.dim() == 2 else 1
+        if scores.dim() > 2 or not scores.is_floating_point() or scores.numel() == 0:
+            return
+        if self._guesses and max(2, classes) != self._classes:
+            self._guesses.clear()
+        self._classes = max(2, classes)
+        flat = scores.detach().flatten()
+        alike = [scores.argmax(1)] if classes > 1 else [flat > 0, flat > 0.5]
+        self._guesses.append([guess.float() for guess in alike])
+
+    def compared(self, one: Tensor, other: Tensor) -> None:
+        """Count right answers when a script compares the classes predicted with the true ones.
+
+        Of the last pass, or of all since the last step.
+        """
+        if self._latest is None or not self._guesses or one.shape != other.shape:
+            return
+        sides = [one.detach().flatten().float(), other.detach().flatten().float()]
+        for predicted, true in (sides, sides[::-1]):
+            for group in (self._guesses[-1:], self._guesses):
+                alike = [torch.cat(parts) for parts in zip(*group, strict=True)]
+                if any(torch.equal(predicted, guess) for guess in alike):
+                    right = criteria.counts(true[predicted == true], self._classes)
+                    labels = criteria.counts(true, self._classes)
+                    if labels and sum(labels) == len(true):
+                        found = self._latest.setdefault("paired", {"seen": 0})
+                        numbers = {"samples": len(true), "labels": labels}
+                        self._count(found, {**numbers, "right": right or [0] * self._classes})
+                        self._guesses.clear()
+                        return
 
     def loss(self, numbers: Numbers) -> None:
         """Add one call of a loss function to the pass it followed."""
@@ -89,6 +128,7 @@ class Evaluations:
         """Return what was gathered and begin anew."""
         found = list(self._found.values())
         self._found, self._latest, self.passes = {}, None, 0
+        self._guesses.clear()
         for numbers in found:
             loss = numbers.get("loss")
             if loss and loss["seen"]:

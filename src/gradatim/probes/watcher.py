@@ -334,6 +334,8 @@ class Watcher:
             self._criteria.replace(nn.functional, name, self._around(name))
         near.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
         near.replace(nn.Module, "zero_grad", self._around_zero_grad)
+        for owner, name in ((Tensor, "__eq__"), (Tensor, "eq"), (torch, "eq")):
+            near.replace(owner, name, self._around_equal)
 
     # -- wrappers
 
@@ -348,6 +350,14 @@ class Watcher:
             return loss
 
         return make
+
+    def _around_equal(self, original: Function) -> Function:
+        def equal(one: Any, other: Any, *arguments: Any, **options: Any) -> Any:
+            if self.evaluations.passes and not self.busy and type(one) is type(other) is Tensor:
+                self._look(self.evaluations.compared, one, other)
+            return original(one, other, *arguments, **options)
+
+        return equal
 
     def _around_backward(self, original: Function) -> Function:
         def backward(tensors: Any, *arguments: Any, **options: Any) -> None:

@@ -7,8 +7,8 @@ predicted worse and worse.
 
 Evidence: statistical: the last three evaluations all lie above the lowest by 20 % and more, the
 last by 50 % and more than a tenth of the baseline, while the training loss is below half of the
-evaluation loss. Or training samples are known by heart (98 % right, a tenth of the evaluation loss)
-and new ones predicted worse by 30 points. Smaller gaps that do not grow are not reported, nor a
+evaluation loss. Or training samples are known by heart (98 % right, a tenth of the evaluation loss,
+or of the baseline where evaluations call no loss) and new ones predicted worse by 30 points. Smaller gaps that do not grow are not reported, nor a
 loss that rises below the baseline while accuracy stays within two standard errors of its best.
 
 Wrong when: accuracy still rises while a few samples are confidently wrong.
@@ -35,18 +35,20 @@ _CURES = (
 def _by_heart(facts: Facts) -> Finding | None:
     """Look for training samples known by heart beside new ones that are not."""
     training, late, base = facts.training_accuracy, facts.late_loss, facts.baseline
-    if training is None or late is None or not base or not facts.accuracies:
+    if training is None or late is None or not base or len(facts.accuracies) < 3:
         return None
-    accuracy, loss = facts.accuracies[-1][1], facts.evaluated[-1][1]
+    step, accuracy = facts.accuracies[-1]
+    loss = facts.evaluated[-1][1] if facts.evaluated else base  # often only accuracy is asked for
     if training < 0.98 or training - accuracy < GAP or late > 0.1 * loss or loss < 0.4 * base:
         return None
+    seen = [number("evaluation loss", loss)] if facts.evaluated else []
     return found(
         "overfitting",
         "training samples are known by heart, and new ones are predicted far worse",
         number("accuracy in training - in evaluation", training - accuracy, 0.0, GAP),
         number("training loss", late),
-        number("evaluation loss", loss),
-        step=facts.evaluated[-1][0],
+        *seen,
+        step=step,
         cures=_CURES,
     )
 
@@ -67,7 +69,7 @@ def judge(facts: Facts) -> Answer:
     losses = facts.evaluated
     if facts.baseline is None and any(value <= 0 for _, value in losses):
         return NotSeen("a loss that may be negative has no ratios")
-    if len(losses) >= 3 and (finding := _by_heart(facts)):
+    if finding := _by_heart(facts):
         return [finding]
     if len(losses) < 5:
         return NotSeen("fewer than five evaluations called the loss trained on")
