@@ -24,11 +24,13 @@ class Gain:
 
     @property
     def clear(self) -> bool:
-        """Whether the loss fell half as far again, by a noticeable part of the baseline.
+        """Whether the loss fell half as far again, or to 70 %, by a noticeable part of the baseline.
 
         Enough where something unusual was seen already and the treatment takes away just that.
         """
-        return self.much or (self.faster >= 1.5 and self.before - self.late > 0.15 * self.base)
+        gained = self.before - self.late
+        further = self.faster >= 1.5 and gained > 0.15 * self.base
+        return self.much or further or (self.late < 0.7 * self.before and gained > 0.1 * self.base)
 
 
 def better(facts: Facts, treatment: str) -> Gain | None:

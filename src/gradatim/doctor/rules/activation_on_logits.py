@@ -7,7 +7,7 @@ Why: scores must be free to take any value. Behind a ReLU a class whose score is
 gradient, and may never be predicted; behind tanh or sigmoid the odds are bounded.
 
 Evidence: exact. An alarm when it shows: a class whose score is zero for every sample in all late
-batches, or the run does badly; otherwise a note.
+batches, or a loss that ends above three tenths of the baseline; otherwise a note.
 
 Wrong when: bounded scores are meant (then a temperature multiplies them, which hides it).
 
@@ -24,6 +24,8 @@ from gradatim.doctor.rule import Answer, Rule, at, found, number
 
 _KINDS = {"Relu", "Tanh", "Sigmoid", "LeakyRelu", "Elu", "Gelu", "Silu", "Softplus"}
 _LOSSES = {"cross_entropy", "binary_cross_entropy_with_logits"}
+FIT = 0.3
+"""Share of the baseline above which a run that has ended fits poorly."""
 
 
 def _operation(event: Event, loss: Event) -> str | None:
@@ -58,6 +60,8 @@ def judge(facts: Facts) -> Answer:
     if len(readings) < 3 or len(readings) < 0.9 * len(facts.criteria):
         return []
     loss, operation = readings[0]
+    badly = outcome(facts)
+    poor = facts.finished and (badly.share or 0.0) > FIT
     late = [item.get("input", {}).get("dead", []) for item, _ in readings[-4:]]
     dead = set(late[0]).intersection(*late[1:]) if operation == "Relu" else set()
     return [
@@ -66,7 +70,7 @@ def judge(facts: Facts) -> Answer:
             f"the scores pass through {operation} before the loss",
             number("operation before the loss", str(operation).lower()),
             number("classes whose score is zero for every sample", len(dead), 0, 0),
-            level="alarm" if dead or outcome(facts).bad else "note",
+            level="alarm" if dead or badly.bad or poor else "note",
             where=at(loss),
             step=1,
             cures=[("remove the last activation", "return self.last(x)")],

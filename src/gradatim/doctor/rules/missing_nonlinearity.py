@@ -7,9 +7,10 @@ Why: two linear layers are one linear layer. However deep, such a network can on
 plane.
 
 Evidence: exact. A network of several layers without any non-linear operation is an alarm when the
-run does badly, else a note. A pair of dense layers whose middle is at least as wide as one of its
-ends (a bottleneck is narrower), or of convolutions with kernels larger than one (separable ones end
-in one of size one), is an alarm when the run ends above half of its baseline, else a note.
+run does badly, or ends above 15 % of its baseline with a pair of layers as below; else a note. A
+pair of dense layers whose middle is at least as wide as one of its ends (a bottleneck is narrower),
+or of convolutions with kernels larger than one (separable ones end in one of size one), is an alarm
+when the run ends above half of its baseline, else a note.
 
 Wrong when: a linear model is meant.
 
@@ -24,6 +25,9 @@ from gradatim.core.finding import Finding, Where
 from gradatim.doctor.facts import Event, Facts
 from gradatim.doctor.outcome import outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, found, number
+
+FIT = 0.15
+"""Share of the baseline above which a network that is linear as a whole fits poorly."""
 
 
 def _pair(event: Event) -> tuple[Event, Event] | None:
@@ -65,7 +69,9 @@ def judge(facts: Facts) -> Answer:
         layers = [item for item in facts.backwards[0]["layers"] if item["parameters"]]
         name = layers[1]["parameters"][0] if len(layers) > 1 else None
         says = f"{len(layers)} layers without anything non-linear between: they are worth one"
-        return [_found(facts, bool(outcome(facts).bad), name, says, len(layers))]
+        badly = outcome(facts)
+        poor = facts.finished and (badly.share or 0.0) > FIT and bool(_pair(facts.backwards[-1]))
+        return [_found(facts, bool(badly.bad) or poor, name, says, len(layers))]
     pairs = [pair for event in facts.backwards if (pair := _pair(event))]
     if len(pairs) < len(facts.backwards):
         return []

@@ -8,8 +8,9 @@ predicted worse and worse.
 Evidence: statistical: the last three evaluations all lie above the lowest by 20 % and more, the
 last by 50 % and more than a tenth of the baseline, while the training loss is below half of the
 evaluation loss. Or training samples are known by heart (98 % right, a tenth of the evaluation loss,
-or of the baseline where evaluations call no loss) and new ones predicted worse by 30 points. Smaller gaps that do not grow are not reported, nor a
-loss that rises below the baseline while accuracy stays within two standard errors of its best.
+or of the baseline where evaluations call no loss) and new ones predicted worse by 30 points.
+Smaller gaps that do not grow are not reported, nor a loss that rises below the baseline while
+accuracy stays within two standard errors of its best.
 
 Wrong when: accuracy still rises while a few samples are confidently wrong.
 
