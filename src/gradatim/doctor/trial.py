@@ -24,7 +24,7 @@ class Gain:
 
     @property
     def clear(self) -> bool:
-        """Whether the loss fell half as far again, or to 70 %, by a noticeable part of the baseline.
+        """Whether the loss fell half as far again, or to 70 %, by much beside the baseline.
 
         Enough where something unusual was seen already and the treatment takes away just that.
         """
