@@ -72,6 +72,40 @@ def test_evaluations_are_told_from_training(watched, scripts):
     assert all(sum(e["loss"]["labels"]) == 160 for e in evaluations)
 
 
+RIGHT = {
+    "scores.argmax(1) == y[400:]": "scores = model(x[400:])",
+    "y[400:].view(-1, 1).eq(scores.argmax(1, keepdim=True))": "scores = model(x[400:])",
+    "torch.eq(torch.cat(found), y[400:])": "found = [model(b).argmax(1) for b in x[400:].split(30)]",
+}
+
+
+@pytest.mark.parametrize("compared", RIGHT)
+def test_accuracy_is_seen_where_a_script_compares_classes(compared, tmp_path):
+    """No loss is called in evaluation, and no loader tells the labels."""
+    torch.manual_seed(0)
+    x = torch.randn(500, 6)
+    y = x[:, :3].argmax(1)
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    path, equal = tmp_path / "record.jsonl", torch.Tensor.__eq__
+    known = {"torch": torch, "model": model, "x": x, "y": y}
+    watcher = Watcher(RecordWriter(path))
+    watcher.start()
+    for _ in range(5):
+        loss = nn.functional.cross_entropy(model(x[:400]), y[:400])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        exec(f"{RIGHT[compared]}\nright = ({compared}).sum().item()", known)
+    watcher.stop(exit=0)
+    paired = Record.read(path).of("evaluation")[-1]["paired"]
+    assert paired["labels"] == torch.bincount(y[400:]).tolist()
+    assert sum(paired["right"]) == known["right"]
+    assert torch.Tensor.__eq__ is equal
+    assert "__eq__" not in vars(torch.Tensor)
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_an_optimiser_that_switches_gradients_off_hides_no_evaluation(fused, tmp_path):
     """With little time left, looking depends on how often evaluations come: steps are none."""

@@ -334,8 +334,9 @@ class Watcher:
             self._criteria.replace(nn.functional, name, self._around(name))
         near.replace(torch.optim.Optimizer, "zero_grad", self._around_zero_grad)
         near.replace(nn.Module, "zero_grad", self._around_zero_grad)
-        for owner, name in ((Tensor, "__eq__"), (Tensor, "eq"), (torch, "eq")):
-            near.replace(owner, name, self._around_equal)
+        near.replace(torch, "eq", self._around_equal)
+        for name in ("__eq__", "eq"):
+            near.replace(Tensor, name, self._around_equal)
 
     # -- wrappers
 
