@@ -311,10 +311,30 @@ def test_targets_that_move_are_no_yardstick(late):
 @pytest.mark.parametrize(("shares", "bad"), [([1.0, 0.9], True), ([0.4, 1.6], None)])
 def test_a_part_of_the_loss_is_no_yardstick(shares, bad):
     """Beside another term, the criterion must make up the loss at most steps."""
+    critic = {"name": "mse_loss", "value": 0.7, "constant": 0.65, "labels": None,
+              "target": {"shape": [16], "mean": 0.0, "std": 0.8}}  # fmt: skip
     values = [0.7 * shares[step % 2] for step in range(100)]
-    events = [backward(step + 1, loss={"value": 0.7}, several_terms=True) for step in range(8)]
+    events = [backward(step + 1, loss=critic, several_terms=True) for step in range(8)]
     facts = Facts(record(losses(values), *events))
+    assert facts.part is None
     assert outcome(facts).bad is bad
+
+
+@pytest.mark.parametrize(
+    ("own", "last", "bad"), [(0.69, 1.4, True), (0.69, 0.8, None), (0.5, 1.4, None)]
+)
+def test_a_classifying_part_at_chance_tells_where_the_whole_has_not_fallen(own, last, bad):
+    values = [1.4 + (last - 1.4) * step / 99 for step in range(100)]
+    events = [
+        backward(step, loss={"value": own}, value=values[step - 1], several_terms=True)
+        for step in range(1, 9)
+    ]
+    seen = record(losses(values), *events, *[update(step) for step in range(1, 9)])
+    facts = Facts(seen)
+    assert facts.criterion is None
+    assert facts.part == pytest.approx(own / 0.6931, abs=1e-3)
+    assert outcome(facts).bad is bad
+    assert "learning-rate-tenth" in diagnose(seen).wants
 
 
 @pytest.mark.parametrize(("rms", "found"), [(0.0, False), (0.001, False), (0.1, True)])

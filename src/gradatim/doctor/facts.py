@@ -244,6 +244,25 @@ class Facts:
             return None
         return [list(readings) for readings in zip(*(e["losses"] for e in same), strict=True)]
 
+    @cached_property
+    def part(self) -> float | None:
+        """Late value / baseline of the one classifying criterion in a loss of unknown terms.
+
+        A hint of how well the run fits where the whole loss has no yardstick. None for criteria
+        of numbers: critics and reconstructions are often but a part of what is wanted.
+        """
+        called = [c for c in self.criteria if not c.get("by_hand")]
+        kinds = {(c["name"], c.get("line")) for c in called}
+        classifying = all("entropy" in c["name"] for c in called)
+        if len(kinds) != 1 or not classifying or self.several_players or self.targets_move:
+            return None
+        labelled = [c["labels"] for c in called if c.get("labels")]
+        name = called[0]["name"]
+        base = self._entropy_of(added(labelled)) if labelled else self._pooled(called, name)
+        values = [value for c in called if (value := self._per_sample(c)) is not None]
+        late = self._mean(values[-max(5, len(values) // 4) :])
+        return late / base if late is not None and base else None
+
     def _of_a_sum(self, parts: list[list[Event]]) -> float | None:
         """Return the sum of what each criterion is for an answer that ignores the input."""
         total = 0.0

@@ -55,6 +55,7 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     share: float | None = None  # late loss divided by the baseline
     risen: bool = False
+    part: float | None = None  # the same of a criterion beside other terms: enough for a trial
 
 
 def outcome(facts: Facts) -> Outcome:
@@ -75,7 +76,7 @@ def outcome(facts: Facts) -> Outcome:
         if facts.criterion in REGRESSION and not moving and first and late > 0.9 * first:
             seen = Evidence("training loss", late, (0.0, 0.9 * first))
             return Outcome(True, "the loss has hardly fallen from where it began", (seen,))
-        return Outcome(None, "no yardstick for this loss is known")
+        return _by_a_part(facts)
     share = late / base
     if facts.criterion == "l1_loss":
         share = share**2  # as for squared errors: a tenth of the variance is a third of the error
@@ -97,6 +98,20 @@ def outcome(facts: Facts) -> Outcome:
             share,
         )
     return Outcome(False, "", (beats,), share)
+
+
+def _by_a_part(facts: Facts) -> Outcome:
+    """Judge a loss of which only one term, a classification, has a yardstick.
+
+    The run does badly only where this term is at chance and the whole has not fallen either.
+    """
+    part, first, late = facts.part, facts.first_loss, facts.late_loss
+    if part is not None and part > 0.97 and first and late and late > 0.95 * first > 0:
+        seen = Evidence("its classifying part / ignoring the input", part, (0.0, MARGIN))
+        whole = Evidence("training loss", late, (0.0, 0.95 * first))
+        why = "the loss has not fallen, and its classifying part ignores the input"
+        return Outcome(True, why, (seen, whole), part, part=part)
+    return Outcome(None, "no yardstick for this loss is known", part=part)
 
 
 def _fallen_apart(facts: Facts) -> Outcome:

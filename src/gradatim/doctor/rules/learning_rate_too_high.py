@@ -10,9 +10,9 @@ Evidence: confirmed by a treatment, or overwhelming: the run does badly, and eit
 the typical weight by more than a tenth of its size (in the first steps by more than 0.3, where
 later ones move it less than 0.03: adaptive methods begin with longer steps), or within the first
 half the loss exceeds three times both its beginning and the baseline. With the treatment: the run
-ends above half of its baseline, and at a tenth of the rate its last loss is below half of what it
-was, by a quarter of the baseline. The absolute rate is never judged: 0.1 is right for many
-networks trained with momentum.
+ends above half of its baseline (or the classifying part of a loss of unknown terms does), and at a
+tenth of the rate its last loss is below half of what it was, by a quarter of the baseline. The
+absolute rate is never judged: 0.1 is right for many networks trained with momentum.
 
 Wrong when: inputs or targets of a large scale make any rate too high; those are named as cause.
 
@@ -25,7 +25,7 @@ import math
 from statistics import median
 
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome, unfit
+from gradatim.doctor.outcome import HALF, outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.trial import better
 
@@ -58,7 +58,8 @@ def jump(facts: Facts) -> float | None:
 def judge(facts: Facts) -> Answer:
     """Judge the first steps, or the trial at a tenth of the rate."""
     badly = outcome(facts)
-    if not unfit(facts) or facts.several_players:
+    poor = unfit(facts) or (facts.finished and (badly.part or 0.0) > HALF)
+    if not poor or facts.several_players:
         return []
     if any(trouble.get("hazards") for trouble in facts.troubles):
         return []  # a formula broke, at whatever rate

@@ -53,9 +53,8 @@ def moves(facts: Facts) -> bool:
 def judge(facts: Facts) -> Answer:
     """Judge the size of the steps, or the trial at ten times the rate."""
     badly = outcome(facts)
-    if badly.bad is None or badly.share is None:
-        return []
-    if badly.share < UNFINISHED or not facts.finished:
+    share = badly.share if badly.bad is not None else badly.part
+    if share is None or share < UNFINISHED or not facts.finished:
         return []
     ratios = _ratios(facts)
     weighty = list(ratios)
