@@ -362,7 +362,9 @@ class Watcher:
 
     def _around_backward(self, original: Function) -> Function:
         def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
-            if self._rest or self.busy or not (self.here() or self._follow()):
+            if not self.here() and self._follow():
+                self.level = IDLE  # its forward pass was not seen: know the model first
+            if self._rest or self.busy or not self.here():
                 original(tensors, *arguments, **options)
                 return
             if self.level == IDLE and not self._hooks:

@@ -81,7 +81,11 @@ def _given_none(facts: Facts) -> Answer:
         steps = [e for e in facts.updates if e["optimiser"] == index and e.get("parameters")]
         if len(steps) < 3:
             continue
-        without = sorted(always.intersection(*(e["missing"] for e in steps)))
+        without = sorted(
+            name
+            for name in always.intersection(*(e["missing"] for e in steps))
+            if len(facts.parameters.get(name, {}).get("shape", [])) >= 2  # scales may be meant
+        )
         if without:
             name = without[-1]
             return [
