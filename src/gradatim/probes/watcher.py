@@ -315,7 +315,7 @@ class Watcher:
     def _prepare_patches(self) -> None:
         always, near = self._always, self._near
         self._backward.replace(torch.autograd, "backward", self._around_backward)
-        self._backward.replace(torch.autograd, "grad", self._around_grad)
+        always.replace(torch.autograd, "grad", self._around_grad)
         for kind in (torch.no_grad, torch.inference_mode):
             always.replace(kind, "__enter__", self._around_no_grad)
         always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
