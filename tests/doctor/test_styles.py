@@ -319,7 +319,22 @@ for epoch in range(12):
         F.cross_entropy(model(x[500:]), y[500:])
 """
 
-HEALTHY = {"slices": SLICES, "returned": RETURNED, "own adam": OWN_ADAM, "two forms": TWO_FORMS, "thread": THREAD,
+# Two models in a dictionary; what comes out is held against what went in, by hand.
+HALVES = """
+latent = torch.randn(800, 3)
+x = torch.sigmoid(latent @ torch.randn(3, 20))
+half = {"in": nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 4)),
+        "out": nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 20))}
+optimizer = torch.optim.Adam([p for one in half.values() for p in one.parameters()], lr=3e-3)
+for epoch in range(12):
+    for part in x[torch.randperm(800)].split(32):
+        loss = ((half["out"](half["in"](part + 0.05 * torch.randn_like(part))) - part) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+HEALTHY = {"halves": HALVES, "slices": SLICES, "returned": RETURNED, "own adam": OWN_ADAM, "two forms": TWO_FORMS, "thread": THREAD,
            "own slope": OWN_SLOPE, "few": FEW, "critic": CRITIC, "bare": BARE, "graph": GRAPH, "tags": TAGS, "squares": SQUARES, "branches": BRANCHES,
            "agent": AGENT, "negative": NEGATIVE}  # fmt: skip
 
@@ -347,6 +362,7 @@ SICK = [
     ("cut-graph", OWN_SLOPE, "Bend.apply(body(x[i]))", "torch.tensor(body(x[i]).tolist())"),
     ("learning-rate-too-high", FEW, "lr=0.05", "lr=8.0"),
     ("inputs-not-normalised", FEW, "scale = 1.0", "scale = torch.logspace(0, 3, 8)"),
+    ("learning-rate-too-low", HALVES, "lr=3e-3", "lr=1e-7"),
     ("cut-graph", SLICES, "model[2:](hidden)", "model[2:](hidden.detach())"),
     ("unused-parameters", BRANCHES, "self.kinds(c)]", "torch.zeros(len(c), 8)]"),
 ]  # fmt: skip

@@ -199,30 +199,42 @@ def describe(nodes: list[Node]) -> list[Numbers]:
     return found
 
 
-def by_hand(graph: Graph, outputs: list[tuple[int, Tensor]]) -> list[Numbers]:
+def by_hand(
+    graph: Graph, outputs: list[tuple[int, Tensor]], *, alone: bool = True
+) -> list[Numbers]:
     """Return the readings of a loss written with plain operations, one for each of its terms.
 
     ``factor`` is what a term is multiplied by in the sum, so that readings can be held against it.
 
     Args:
         graph: what is behind the loss.
-        outputs: what the model gave, each with its execution number.
+        outputs: what the models gave, each with its execution number.
+        alone: that is one model, whose first output is compared where it cannot be told which.
     """
     parts = addends(graph)
     if len(parts) < 2:
-        single = hand_written(tail(graph.root), outputs[0][1] if outputs else None)
+        below = tail(graph.root)
+        output = _near(below, outputs)
+        if output is None and alone and outputs:
+            output = outputs[0][1]
+        single = hand_written(below, output)
         return [single] if single is not None else []
     found = []
     for node, factor in parts:
         below = tail(node)
-        near = {item.order for one in below for item in (one, *one.inputs)}
-        fitting = [output for order, output in outputs if order in near]
-        reading = hand_written(below, fitting[0] if len(fitting) == 1 else None)
+        reading = hand_written(below, _near(below, outputs))
         if reading is not None:
             summed = node.operation == "Sum" and node.inputs and node.inputs[0].shape
             count = math.prod(node.inputs[0].shape or ()) if summed else 1
             found.append({**reading, "factor": abs(factor) * count})
     return found
+
+
+def _near(nodes: list[Node], outputs: list[tuple[int, Tensor]]) -> Tensor | None:
+    """Return the one output that goes into these operations."""
+    orders = {item.order for node in nodes for item in (node, *node.inputs)}
+    fitting = [output for order, output in outputs if order in orders]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def hand_written(nodes: list[Node], output: Tensor | None = None) -> Numbers | None:

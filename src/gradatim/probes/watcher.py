@@ -616,8 +616,8 @@ class Watcher:
             revealing = criteria.revealing(inputs[0], called[0].target) if inputs else None
         file, line = place()
         if not losses and not self._opaque:
-            one = len(self._matched) == 1
-            losses = criteria.by_hand(graph, self._matched[0].results if one else [])
+            outputs = [output for forward in self._matched for output in forward.results]
+            losses = criteria.by_hand(graph, outputs, alone=len(self._matched) == 1)
             if len(losses) == 1:
                 self._complete(losses[0], value)
             for reading in losses:
