@@ -34,7 +34,7 @@ FEATURES_SHARE = 0.3  # of what is left; fine-tuning begins with them and takes 
 WIDTHS = {"resnet9": (16, 24, 32, 48, 64), "resnet18": (16, 32, 64)}  # of the first layer
 LARGE = {"resnet9": "resnet18"}  # what takes the place of a net for small images
 PATIENCE = 0.02  # of what is left, for timing one width
-LEAST_EPOCHS = 10.0  # seen fewer times, a wide net does worse than a narrower one, as measured
+LEAST_EPOCHS = 10.0  # seen fewer times, a wide net does worse than a narrower one (ResNet-9)
 
 
 @dataclass(frozen=True)
