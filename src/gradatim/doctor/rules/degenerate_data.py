@@ -5,8 +5,9 @@ Checks: how many different samples a training batch holds; whether any input var
 Why: an index that is never used, or a transformation that erases everything, gives the same sample
 for every label. Nothing can be learned.
 
-Evidence: exact. Alarms when fewer than a tenth of the samples in the first batches differ (with at
-least eight samples), or no input feature varies.
+Evidence: exact. Alarms when fewer than 15 % of the samples of a batch differ (with at least eight
+samples), when no input feature varies, or when fewer than a fifth of the samples that a loader
+gives before they come round again differ and the run does badly.
 
 Wrong when: inputs are constants on purpose (learned codes); they carry no gradient but are one row.
 
@@ -20,7 +21,7 @@ from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import generalises_badly, outcome
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
-LEAST = 48
+LEAST, FEW = 48, 0.2
 
 
 def _few_of_many(facts: Facts) -> Finding | None:
@@ -34,7 +35,7 @@ def _few_of_many(facts: Facts) -> Finding | None:
     shown = shown[:count]
     share = len(set(shown)) / len(shown)
     accuracy = facts.training_accuracy
-    if share > 0.1:
+    if share > FEW:
         return None
     worse = bool(accuracy and facts.accuracies and facts.accuracies[-1][1] < 0.8 * accuracy)
     shows = worse or bool(outcome(facts).bad) or generalises_badly(facts) is not None
