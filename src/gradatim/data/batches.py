@@ -206,7 +206,7 @@ class Batches:
         last = number == len(self) - 1 and not self._drop_last
         count = self.samples - first if last else self.batch_size
         gathered = count + self._augmentation.mixes  # a mixed sample takes from the one after it
-        positions = order.take(range(first, first + gathered), mode="wrap")
+        positions = order.take(np.arange(first, first + gathered), mode="wrap")
         draws = Draws(self._seed, epoch, first, gathered, self.samples)
         inputs, targets = self._store.gather(positions, draws), self._targets.take(positions)
         if self._augmentation.mixes:
