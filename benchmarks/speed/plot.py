@@ -94,7 +94,7 @@ def main():
     options = parser.parse_args()
     found = chart([row for path in options.results for row in compared(path)])
     svg = draw(found, "speed")
-    frame = '<svg xmlns="http://www.w3.org/2000/svg" role="img" font-family="sans-serif" style="background:#fff"'
+    frame = '<svg xmlns="http://www.w3.org/2000/svg" role="img" font-family="sans-serif" font-size="12px" style="background:#fff"'
     options.svg.write_text(svg.replace("<svg", frame, 1) + "\n", encoding="utf-8")
     print(found.alternative)
 
