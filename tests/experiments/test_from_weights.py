@@ -1,5 +1,7 @@
 """``fit --from``: features, fine-tuning, rows of shared classes, and what can go wrong."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from sklearn.datasets import load_digits
 import gradatim
 from gradatim.cli import main
 from gradatim.core.recipe import Recipe
-from gradatim.core.talk import SILENCE
+from gradatim.core.talk import SILENCE, Silence
 from gradatim.data import prepare
 from gradatim.errors import GradatimError, UsageError, ValueRefusedError, WeightsError
 from gradatim.experiments import features, fitting, logistic, starting
@@ -406,3 +408,29 @@ def test_weights_at_hand_are_taken_for_folders_of_images(old, source, tmp_path, 
     plain = gradatim.fit(source, model="linear", epochs=1, out=tmp_path / "linear")
     assert plain.recipe.start.weights is None
     assert gradatim.fit("iris", epochs=1, out=tmp_path / "iris").recipe.start.weights is None
+
+
+class Counted(Silence):
+    """Keeps how far each bar came."""
+
+    def __init__(self):
+        self.reached = {}
+
+    @contextmanager
+    def track(self, what, total, unit=""):
+        talk = self
+
+        class Told:
+            def update(self, done, **rest):
+                talk.reached[what] = done
+
+        yield Told()
+
+
+def test_the_progress_of_features_ends_at_all_images(recipe, tmp_path):
+    prepared, resolved, model = begun(recipe)
+    head, talk = starting.begin(model, prepared.spec, resolved, SILENCE).head, Counted()
+    body = features.Body(prepared, resolved, model, head.name, talk, tmp_path)
+    count = len(prepared.split.train)
+    body.features(prepared.split.train, "plain")
+    assert talk.reached == {f"features of {count:,} images": count}

@@ -137,13 +137,15 @@ class Body:
             features_of(self.model, self.layer) as seen,
             talk.track(f"{what} of {len(indices):,} images", len(indices), "images") as bar,
         ):
+            done = 0
             for batch in batches:
                 inputs, _ = place.bring(batch)
                 seen.clear()
                 with torch.inference_mode(), place.autocast():
                     self.model(inputs)
                 yield seen[-1].reshape(len(inputs), -1).cpu().numpy().copy()
-                bar.update(len(inputs))
+                done += len(inputs)
+                bar.update(done)
 
     def _path(self, indices: np.ndarray, view: str) -> Path:
         which = hashlib.blake2b(indices.astype(np.int64).tobytes(), digest_size=8).hexdigest()
