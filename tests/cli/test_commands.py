@@ -274,7 +274,7 @@ def test_augment_alone_is_what_fit_does_and_takes_no_source_for_a_list(fitted, c
     page = fitted / "sheet.html"
     for arguments in (["--augment", fitted / "photos"], [fitted / "photos", "--augment"]):
         assert run("audit", *arguments, "--html", page) == 0
-        assert "(what fit does for resnet18)" in " ".join(capsys.readouterr().out.split())
+        assert "(what fit does for resnet9)" in " ".join(capsys.readouterr().out.split())
     assert 'id="augmentation"' in page.read_text()
     assert run("audit", fitted / "photos", "--augment", "flip,hue=0.2", "--html", page,
                "--json", fitted / "card.json") == 0  # fmt: skip

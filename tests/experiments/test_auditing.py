@@ -109,10 +109,10 @@ def test_mixed_samples_say_what_is_left_of_them():
 def test_by_default_it_is_what_fit_does(photos):
     card = gradatim.audit(photos, augment="fit")
     facts = card.facts["augmentation"]
-    assert facts["chosen_by"] == "what fit does for resnet18"
+    assert facts["chosen_by"] == "what fit does for resnet9"
     assert facts["strengths"]["data.flip"] == 0.5 and facts["strengths"]["data.crop"] == "padded"
     assert facts["reasons"]["data.flip"] == "a mirrored photo shows the same class"
-    run = Recipe().with_values({"data.source": str(photos), "model.name": "resnet18"})
+    run = Recipe().with_values({"data.source": str(photos), "model.name": "resnet9"})
     from gradatim.experiments import fitting
 
     prepared, run = prepare(run)

@@ -75,7 +75,7 @@ def _chosen(recipe: Recipe, prepared: Prepared, augment: str) -> tuple[Recipe, s
     """Return the recipe with every augmentation decided, and who decided."""
     if augment != AS_FIT:
         return recipe.with_values(asked(augment, prepared.spec), "asked for"), "asked for"
-    model = recipe.model.name or defaults.RUNGS["image", prepared.spec.task][-1]
+    model = recipe.model.name or defaults.rungs(prepared.spec)[-1]
     for key, (value, reason) in defaults.augmentation(prepared.spec, model).items():
         recipe = recipe.filled({key: value}, reason)
     return recipe, f"what fit does for {model}"

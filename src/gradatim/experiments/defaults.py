@@ -29,6 +29,7 @@ RUNGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("text", "regression"): ("majority", "bag", "rnn", "gru", "lstm"),
     ("text", "next-token"): ("majority", "ngram", "rnn", "gru", "lstm"),
 }
+LARGE = {"resnet9": "resnet18"}  # what takes the place of a net for small images
 
 ADAM = {"optimiser": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 NESTEROV = {"optimiser": "nesterov", "momentum": 0.9}
@@ -71,6 +72,16 @@ OTHER = {**ADAM, "learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.1}
 def family(model: str) -> str:
     """Return the row of ``TRAINING`` for a model: ``resnet18`` is trained as ``resnet``."""
     return next((name for name in TRAINING if model.startswith(name)), model)
+
+
+def rungs(spec: Spec) -> tuple[str, ...]:
+    """Return the models of the ladder for such data, the simplest first."""
+    from gradatim.models.blocks import is_small  # loads torch
+
+    names = RUNGS[spec.kind, spec.task]
+    if spec.kind == "image" and not is_small(spec):
+        return tuple(LARGE.get(name, name) for name in names)
+    return names
 
 
 def batch_size(samples: int, model: str = "") -> int:

@@ -23,7 +23,6 @@ from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
 from gradatim.experiments.fitting import Fitted
 from gradatim.experiments.measure import Measured, bought
-from gradatim.models.blocks import is_small
 from gradatim.stats import Interval
 
 CHEAP_SHARE = 0.13  # of the budget for all rungs but the deep one; 0.15 is the promise
@@ -32,7 +31,6 @@ SHARES |= {"bag": 1.0, "ngram": 0.5, "rnn": 2.0, "gru": 2.5}
 SCRATCH_SHARE = 0.5  # of what is left, so that weights and no weights get the same time
 FEATURES_SHARE = 0.3  # of what is left; fine-tuning begins with them and takes none anew
 WIDTHS = {"resnet9": (16, 24, 32, 48, 64), "resnet18": (16, 32, 64)}  # of the first layer
-LARGE = {"resnet9": "resnet18"}  # what takes the place of a net for small images
 PATIENCE = 0.02  # of what is left, for timing one width
 LEAST_EPOCHS = 10.0  # seen fewer times, a wide net does worse than a narrower one (ResNet-9)
 
@@ -103,10 +101,7 @@ def _names(prepared: Prepared, recipe: Recipe) -> Sequence[str]:
     if recipe.start.weights is not None:
         compared = ("scratch",) if recipe.start.scratch else ()
         return ("majority", *(starting.LABELS[name] for name in (*compared, *starting.METHODS)))
-    names = defaults.RUNGS[prepared.spec.kind, prepared.spec.task]
-    if prepared.spec.kind == "image" and not is_small(prepared.spec):
-        return [LARGE.get(name, name) for name in names]
-    return names
+    return defaults.rungs(prepared.spec)
 
 
 def _label(recipe: Recipe, rung: Mapping[str, Any]) -> str:
