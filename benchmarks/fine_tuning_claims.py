@@ -13,13 +13,12 @@ each of the other five classes; all differences are paired over draws of these p
 That augmentation narrows the gap between training and test is measured by ``augmentation.py``.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from transfer_rows import OLD, fitted, write
+from transfer_rows import OLD, asked, fitted, write
 
 from gradatim.core.recipe import Recipe
 from gradatim.package import save
@@ -66,17 +65,7 @@ def ways():
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--old", type=int, default=1500, help="photos of each old class")
-    parser.add_argument("--old-epochs", type=int, default=6)
-    parser.add_argument("--each", type=int, default=50, help="photos of each new class")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--tested", type=int, default=200, help="test photos of each class")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    given = asked("photos of each new class", tested=200)
     results = {f"{claim}: {value}": [] for claim, value in ways()}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -58,19 +58,24 @@ def fitted(recipe, place):
     return found, prepared, test
 
 
-def main() -> None:
-    """Measure and print."""
+def asked(each, tested):
+    """Return what the command line says; ``each`` tells of which classes 50 photos are taken."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--old", type=int, default=1500, help="photos of each old class")
     parser.add_argument("--old-epochs", type=int, default=6)
-    parser.add_argument("--each", type=int, default=50, help="photos of each of the ten classes")
+    parser.add_argument("--each", type=int, default=50, help=each)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--tested", type=int, default=150)
+    parser.add_argument("--tested", type=int, default=tested, help="test photos of each class")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    given = asked("photos of each of the ten classes", tested=150)
     classes = sorted(path.name for path in (given.folder / "train").iterdir())
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -81,7 +81,8 @@ class Facts:
         self.trials = trials or {}
         self.finished = finished and record.last("unwatched") is not None
         self._last = _last_names(record.of("model"))
-        self.models: dict[str, Event] = {e["model"]: e for e in self._events("model")}
+        self._described = self._events("model")
+        self.models: dict[str, Event] = {e["model"]: e for e in self._described}
         self.optimisers: dict[int, Event] = {}
         for event in self._events("optimiser"):
             self.optimisers[event["optimiser"]] = event
@@ -118,7 +119,7 @@ class Facts:
     def parameters(self) -> dict[str, Event]:
         """All parameters of all models and optimisers by name, as first described."""
         found: dict[str, Event] = {}
-        for event in [*self._events("model"), *self.optimisers.values()]:
+        for event in [*self._described, *self.optimisers.values()]:
             for item in event["parameters"]:
                 found.setdefault(item["name"], item)
         return found

@@ -91,6 +91,8 @@ class Evaluations:
         sides = [one.detach().flatten().float(), other.detach().flatten().float()]
         for predicted, true in (sides, sides[::-1]):
             for group in (self._guesses[-1:], self._guesses):
+                if sum(len(guess[0]) for guess in group) != len(predicted):
+                    continue
                 alike = [torch.cat(parts) for parts in zip(*group, strict=True)]
                 if any(torch.equal(predicted, guess) for guess in alike):
                     right = criteria.counts(true[predicted == true], self._classes)
