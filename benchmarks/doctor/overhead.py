@@ -1,12 +1,13 @@
 """What watching costs: blocks of steps watched and unwatched by turns, on six models.
 
-    python benchmarks/doctor/overhead.py [--pairs 40] [--only mlp,lenet]
+    python benchmarks/doctor/overhead.py [--pairs 40] [--seconds 240] [--only mlp,lenet]
 
 The first steps, which are looked at without a gap, are made before the blocks begin. A pair of
 blocks is as many steps watched and unwatched as lie between two steps looked at closely, in
 processor time of the thread: (watched / unwatched) - 1, the median over the pairs, its bootstrap
-interval, and the same in wall time. ``first`` is what the first steps cost above the share that
-every run pays; over a run of five minutes it is spread. The worst model counts.
+interval, and the same in wall time; a slow model has as many pairs as fit its seconds. The first
+steps are not let spend their whole allowance here, which would take a slow model minutes: all of
+it is counted, as ``first``, and spread over a run of five minutes. The worst model counts.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradatim.core.record import RecordWriter
-from gradatim.probes.pace import FIRST_STEPS, SHARE
+from gradatim.probes.pace import ALLOWANCE, FIRST_STEPS
 from gradatim.probes.watcher import CLOSE, Watcher
+
+LEAST_PAIRS = 3
 
 
 class Last(nn.Module):
@@ -123,7 +126,10 @@ def step_of(name: str) -> Callable[[], None]:
 
 
 def settle(watcher: Watcher, step: Callable[[], None]) -> None:
-    """Make steps until the interval has widened and the first step after that is looked at."""
+    """Make the first steps, then more until the interval fits what a close look costs."""
+    for _ in range(FIRST_STEPS):
+        step()
+    watcher.pace.allowance = watcher.spent
     while watcher.pace.interval <= FIRST_STEPS or watcher.level != CLOSE:
         step()
 
@@ -182,7 +188,7 @@ class Figures:
         return median(self.steady) + self.first / seconds
 
 
-def measure(name: str, pairs: int) -> Figures:
+def measure(name: str, pairs: int, seconds: float) -> Figures:
     """Return what watching a model costs once the first steps are behind it."""
     step = step_of(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -190,11 +196,14 @@ def measure(name: str, pairs: int) -> Figures:
         watcher = Watcher(RecordWriter(record), whole=True)
         watcher.start()
         settle(watcher, step)
-        first = watcher.spent - SHARE * watcher.worked
+        first = max(ALLOWANCE, watcher.pace.allowance)
         watcher.pause()
         steady, wall, plain = [], [], []
         interval = watcher.pace.interval
+        ends = time.monotonic() + seconds
         for pair in range(pairs):
+            if pair >= LEAST_PAIRS and time.monotonic() > ends:
+                break
             used, ratio = block(watcher, step, pair % 2 == 1)
             steady.append(used[1] / used[0] - 1)
             wall.append(ratio)
@@ -207,13 +216,14 @@ def measure(name: str, pairs: int) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=240, help="for the pairs of one model")
     parser.add_argument("--only", default="", help="models, with commas between")
     given = parser.parse_args()
     torch.set_num_threads(1)
     print("model | step | every | steady, processor time | wall | first | 5 minutes | pairs | kB")
     worst = 0.0
     for name in given.only.split(",") if given.only else MODELS:
-        figures = measure(name, given.pairs if name != "resnet18" else max(3, given.pairs // 10))
+        figures = measure(name, given.pairs, given.seconds)
         worst = max(worst, figures.whole(300))
         print(f"{name} | {figures}", flush=True)
     print(f"worst over 5 minutes: {100 * worst:.2f} %")

@@ -1,13 +1,13 @@
 """Programs written by others, run watched: no error, no alarm, and the same output.
 
     python benchmarks/doctor/public.py FOLDER [--only mnist,vae] [--plain] [--out FILE]
-        [--vision PYTHON] [--frameworks PYTHON]
+        [--limit SECONDS] [--vision PYTHON] [--frameworks PYTHON]
 
 FOLDER holds copies of the programs, which are not part of this repository; the table below says
 which file each is. ``--vision`` is an interpreter with torchvision and fastai, ``--frameworks`` one
 with gymnasium, Lightning and transformers; by default both are this one. Data sets stand in for those
 that the programs would download: Fashion-MNIST in the files of MNIST, licence texts for WikiText.
-A program that trains for ever is interrupted after a while, as by Ctrl-C.
+A program that trains for ever is interrupted after a while, as by Ctrl-C; ``--limit`` shortens it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,13 @@ def run(program: Program, folder: Path, python: str, record: Path | None) -> tup
     return child.returncode, output, errors
 
 
-def examine(name: str, folder: Path, python: str, plain: bool) -> dict[str, Any]:
+def examine(
+    name: str, folder: Path, python: str, plain: bool, limit: int | None = None
+) -> dict[str, Any]:
     """Run one program and return what the doctor says of it."""
     program = PROGRAMS[name]
+    if limit is not None:
+        program = replace(program, limit=min(limit, program.limit))
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "record.jsonl"
         began = time.monotonic()
@@ -142,12 +146,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="", help="names, with commas between")
     parser.add_argument("--plain", action="store_true", help="run unwatched too and compare")
+    parser.add_argument("--limit", type=int, help="seconds for a program, when fewer than usual")
     parser.add_argument("--vision", default=sys.executable)
     parser.add_argument("--frameworks", default=sys.executable)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     for name in given.only.split(",") if given.only else PROGRAMS:
-        row = examine(name, given.folder, getattr(given, PROGRAMS[name].python), given.plain)
+        python = getattr(given, PROGRAMS[name].python)
+        row = examine(name, given.folder, python, given.plain, given.limit)
         print(json.dumps(row), flush=True)
         if given.out:
             with open(given.out, "a") as file:

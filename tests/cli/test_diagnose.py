@@ -154,6 +154,20 @@ def test_json_alone_goes_to_standard_output(write):
     result(diagnose(write(HEALTHY), "--json", "-"), "healthy")
 
 
+def test_the_json_is_written_though_nobody_reads_the_text(write, tmp_path):
+    read, written = os.pipe()
+    os.close(read)  # as `2>&1 | head` does once it has its lines
+    place = tmp_path / "found.json"
+    with os.fdopen(written, "wb") as closed:
+        for given in (["--json", "-"], ["--json", place]):
+            command = [*COMMAND, *map(str, given), str(write(SICK.replace("print(", "max(")))]
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=closed, timeout=120, check=False
+            )
+            done.stdout = done.stdout or place.read_bytes()
+            result(done, "sick")
+
+
 def test_arguments_reach_the_script(write):
     script = write("import sys\nprint(sys.argv[1:])\n")
     for given, words in (

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,6 +16,7 @@ from gradatim.cli import options
 
 if TYPE_CHECKING:
     from gradatim.core.page import Page
+    from gradatim.experiments.diagnosed import Diagnosed
 
 EXIT = {"healthy": 0, "sick": 1, "unknown": 2}
 
@@ -85,17 +86,24 @@ def command(
         return
     if script is None:
         raise UsageError("no script was named", next_step="e.g. gradatim diagnose train.py")
-    talk = options.talk()
-    with _output_aside(json_to == "-"), _ended_with_us():
-        found = verbs.diagnose(
-            script, arguments, **choices, talk=talk, tell=lambda told: _print_aside(told.summary)
-        )
+    from gradatim.pages.live import Terminal
+    from gradatim.pages.terminal import aside
+
+    talk = Terminal(console=aside())
+    with _output_aside(json_to == "-") as output, _ended_with_us():
+
+        def tell(told: Diagnosed) -> None:  # the text last: who reads it may go away, as `head`
+            if json_to is not None:
+                options.write_json(told.to_dict(), json_to, output)
+            _print_aside(told.summary)
+
+        found = verbs.diagnose(script, arguments, **choices, talk=talk, tell=tell)
+    if found.folder is None and json_to is not None:
+        options.write_json(found.to_dict(), json_to)
     if found.folder is None and json_to != "-":
         from gradatim.pages import print_page
 
         print_page(found.summary)
-    if json_to is not None:
-        options.write_json(found.to_dict(), json_to)
     if html_to is not None:
         from gradatim.core.files import write_text
         from gradatim.pages import to_html
@@ -108,24 +116,24 @@ def command(
 
 def _print_aside(page: Page) -> None:
     """Print a page to standard error: standard output is the script's."""
-    from rich.console import Console
-
     from gradatim.pages import print_page
+    from gradatim.pages.terminal import aside
 
-    print_page(page, Console(stderr=True, highlight=False))
+    print_page(page, aside())
 
 
 @contextmanager
-def _output_aside(wanted: bool) -> Iterator[None]:
-    """Let what child processes print go to standard error meanwhile."""
+def _output_aside(wanted: bool) -> Iterator[TextIO]:
+    """Let what child processes print go to standard error meanwhile; give standard output."""
     if not wanted:
-        yield
+        yield sys.stdout
         return
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        yield
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as output:
+            yield output
     finally:
         os.dup2(kept, 1)
         os.close(kept)

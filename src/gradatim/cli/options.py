@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -132,13 +131,13 @@ def talk() -> Talk:
     return Terminal()
 
 
-def write_json(result: Any, place: str) -> None:
-    """Write a result as JSON to a file or, for ``-``, to standard output."""
+def write_json(result: Any, place: str, output: TextIO | None = None) -> None:
+    """Write a result as JSON to a file or, for ``-``, to standard output (or another stream)."""
     from gradatim.core.files import write_text
 
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     if place == "-":
-        sys.stdout.write(text)
+        print(text, end="", file=output, flush=True)
     else:
         write_text(Path(place), text)
 

@@ -47,6 +47,20 @@ READABLE = 92
 """Characters of a line of running text; tables may be wider."""
 
 
+def aside() -> Console:
+    """Return a console on standard error that is silent once nobody reads it.
+
+    What is told there is beside the work, which goes on when the reader of a pipe has gone away.
+    """
+    from rich.console import Console
+
+    class Aside(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return Aside(stderr=True, highlight=False)
+
+
 def print_page(page: Page, console: Console | None = None, *, unfold: bool = False) -> None:
     """Print a page; without a terminal, or with ``NO_COLOR`` set, it is plain text.
 

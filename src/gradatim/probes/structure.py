@@ -92,8 +92,7 @@ class Structure:
                 self._inner[id(module)] = weakref.ref(module)
             modules.append(
                 {
-                    "name": full,
-                    "was": was,
+                    **_named(full, was),
                     "kind": type(module).__name__,
                     "batchnorm": isinstance(module, BATCH_NORMS),
                     "dropout": isinstance(module, DROPOUTS),
@@ -104,7 +103,7 @@ class Structure:
         parameters = []
         for path, parameter in root.named_parameters():
             full, was = self._unique(parameter, f"{name}.{path}", name)
-            parameters.append({"name": full, "was": was, **describe_parameter(parameter)})
+            parameters.append({**_named(full, was), **describe_parameter(parameter)})
         return {"model": name, "modules": modules[:2000], "parameters": parameters[:2000]}
 
     def _settle(self, known: str | None, name: str, root: str) -> tuple[str, str | None]:
@@ -143,6 +142,11 @@ class Structure:
     def own(self, parameter: torch.Tensor, name: str) -> str:
         """Return the name of a parameter; give it this one when no model is known to hold it."""
         return self.parameters.setdefault(id(parameter), name)
+
+
+def _named(name: str, was: str | None) -> Numbers:
+    """Return what a Record calls a thing, with the name it was known by before, if there is one."""
+    return {"name": name} if was is None else {"name": name, "was": was}
 
 
 def _unnumbered(name: str) -> str:
