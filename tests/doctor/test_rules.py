@@ -429,3 +429,104 @@ def test_every_rule_has_a_patient():
     cases = sys.modules["cases"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cases)
     assert set(RULES) == {case.accept[0] for case in cases.CASES} | set(MADE_UP)
+
+
+def answers(name, *events, steps=100, trials=None):
+    """Return what one rule says of a made-up Record: its findings, or that it wants a trial."""
+    others = {key: Facts(other) for key, other in (trials or {}).items()}
+    return resolve(RULES, name, "fault").answer(Facts(record(*events, steps=steps), others))
+
+
+def trained(curve, steps=range(1, 9), loss=None, **more):
+    """Return the losses of a run and what was read of some of its steps."""
+    read = [backward(s, loss={"value": curve[s - 1], **(loss or {})}, **more) for s in steps]
+    return [losses(curve), *read]
+
+
+def net(*names, **more):
+    """Return a model of square weights."""
+    shape = {"shape": [16, 16], "trainable": True, **more}
+    weights = [{"name": f"Net.{name}.weight", **shape} for name in names]
+    return {"event": "model", "model": "Net", "step": 0, "modules": [], "parameters": weights}
+
+
+def layer(index, shape, given, **more):
+    """Return a layer that is linear in what the one before it gives."""
+    return {
+        "parameters": [f"Net.{index}.weight"], "shape": shape, "input_shape": given,
+        "linear_from_last": index > 0, "varies": 1.0, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(0.02, False), (0.5, True)])
+def test_steps_that_are_long_make_a_middling_fit_suspect(rate, wanted):
+    name = "learning-rate-too-high"
+    moving = {"Net.a.weight": {"gradient": 0.1, "weight": 1.0, "update": rate}}
+    events = [net("a"), *trained([0.69, *[0.25] * 99])]
+    events += [update(step, parameters=moving) for step in range(1, 9)]
+    assert isinstance(answers(name, *events), Want) == wanted
+    calm = record(*trained([0.69, *[0.02] * 99]))
+    found = answers(name, *events, trials={"learning-rate-tenth": calm})
+    assert [item.name for item in found] == ([name] if wanted else [])
+
+
+@pytest.mark.parametrize(("count", "level"), [(3, "alarm"), (8, "note")])
+def test_one_layer_less_is_no_reason_why_a_deep_network_learns_nothing(count, level):
+    layers = [layer(i, [16, 8], [16, 8]) for i in range(count)]
+    (found,) = answers("missing-nonlinearity", *trained([0.7] * 100, layers=layers))
+    assert found.level == level
+
+
+@pytest.mark.parametrize(("classes", "found"), [(3, ["too-little-capacity"]), (2, [])])
+def test_one_number_is_too_narrow_for_three_classes_and_not_for_two(classes, found):
+    layers = [
+        layer(0, [16, 3], [16, 1], only_way=False),
+        layer(1, [16, classes], [16, 1], only_way=True),
+    ]
+    counts = {"labels": [6] * classes, "right": [2] * classes, "classes": classes}
+    curve = [1.1 - 0.004 * i for i in range(100)]
+    answer = answers("too-little-capacity", *trained(curve, loss=counts, layers=layers))
+    assert [item.name for item in answer] == found
+
+
+@pytest.mark.parametrize(("last", "level"), [(0.4, "alarm"), (0.2, "note")])
+def test_a_third_left_to_no_optimiser_alarms_where_the_fit_stays_poor(last, level):
+    events = trained([0.69, *[last] * 99], reached=["Net.a.weight", "Net.b.weight"])
+    events += [net("a", "b"), *[update(step) for step in range(1, 9)]]
+    (found,) = answers("optimiser-owns-wrong-parameters", *events)
+    assert found.level == level
+
+
+@pytest.mark.parametrize(
+    ("dropout", "right", "found"), [(0, 3, 1), (0.2, 3, 1), (0.2, 4, 0), (0.6, 3, 0)]
+)
+def test_light_dropout_does_not_explain_labels_that_training_gets_wrong(dropout, right, found):
+    drop = {"name": "Net.d", "kind": "Dropout", "dropout": True, "batchnorm": False, "p": dropout}
+    counted = {"name": "cross_entropy", "value": 0.4, "labels": [100, 100], "right": [75, 75]}
+    seen = {"event": "evaluation", "step": 90, "model": "Net", "training": False, "loss": counted}
+    steps = range(1, 100, 9)
+    events = trained([0.6] * 100, steps=steps, loss={"right": [right, right]})
+    assert len(answers("label-noise", {**net(), "modules": [drop]}, *events, seen)) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "late", "found"), [(50.0, 0.4, True), (50.0, 0.1, False), (0.8, 0.4, False)]
+)
+def test_weights_far_too_large_alarm_where_the_loss_began_far_off_and_stays_high(
+    first, late, found
+):
+    layers = [layer(i, [16, 16], [16, 16]) for i in range(3)]
+    events = [net("a", "b", rms=5.0), *trained([first, *[late] * 99], layers=layers)]
+    assert bool(answers("badly-scaled-init", *events)) == found
+
+
+@pytest.mark.parametrize(("fall", "found"), [(0.012, True), (0.002, False)])
+def test_all_samples_in_each_of_few_steps_that_still_fall(fall, found):
+    curve = [0.3 * (1 - fall) ** step for step in range(40)]
+    seen = [
+        {"event": "samples", "step": s, "fingerprints": list(range(300)), "again": 300 * (s > 1)}
+        for s in range(1, 6)
+    ]
+    counts = {"labels": [150, 150], "right": [80, 80], "samples": 300}
+    events = [*trained(curve, loss=counts), *seen]
+    assert bool(answers("batch-size-unsuited", *events, steps=40)) == found

@@ -124,6 +124,7 @@ EXPLAINS: dict[str, set[str]] = {
     "labels-misaligned": _IDLE | {"overfitting"},
     "overfitting": _IDLE | {"oscillating-loss"},
     "clip-too-tight": _STUCK,
+    "too-little-capacity": _STUCK,
     "dropout-too-high": _STUCK,
     "weight-decay-too-high": _STUCK
     | {"vanishing-gradient", "dying-relu", "learning-rate-too-high"},

@@ -10,6 +10,8 @@ Evidence: statistical, so it alarms only when the run does badly. The median of 
 lies outside 0.2 to 4 (PyTorch's default is 0.58, Xavier 1, He 1.41), and the spread changes more
 than tenfold from the first layer's result to the last layer's input. Or, whatever the weights, the
 spread grows more than a hundredfold and the loss before any step is a hundred times the baseline.
+Or the run ends above a quarter of the baseline only, the loss began at ten times the baseline, and
+the median lies above 12.
 
 Wrong when: the scale is meant (maximal-update parametrisation) and learning rates match; such runs
 do not do badly.
@@ -24,7 +26,7 @@ from statistics import median
 
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import HALF, outcome
 from gradatim.doctor.rule import Answer, Rule, found, number
 
 LOW, HIGH, DRIFT, WILD = 0.2, 4.0, 10.0, 100.0
@@ -37,14 +39,20 @@ def judge(facts: Facts) -> Answer:
         shape = item["shape"]
         if len(shape) >= 2 and item.get("rms") and item["trainable"] and shape[0] > 1:
             scales[name] = item["rms"] * math.sqrt(math.prod(shape[1:]))
-    if len(scales) < 3 or not facts.backwards or facts.backwards[0]["step"] != 1:
+    if len(scales) < 2 or not facts.backwards or facts.backwards[0]["step"] != 1:
         return []
     typical = median(scales.values())
     layers = [layer for layer in facts.backwards[0].get("layers", []) if layer.get("varies")]
-    if len(layers) < 3 or not outcome(facts).bad:
+    if len(layers) < 3:
         return []
     drift = layers[-1]["varies"] / layers[1]["varies"]
     first, base = facts.first_loss, facts.baseline
+    badly = outcome(facts)
+    if len(scales) < 3 and not typical > 3 * HIGH:
+        return []
+    huge = typical > 3 * HIGH and bool(first and base and first > DRIFT * base)
+    if not badly.bad and not (huge and facts.finished and (badly.share or 0.0) > HALF / 2):
+        return []
     wild = bool(drift > WILD and first and base and first > WILD * base)
     if LOW <= typical <= HIGH and not wild:
         return []

@@ -8,8 +8,9 @@ whole data set as one batch makes one step per epoch: too few steps for any but 
 
 Evidence: an alarm when the run does badly and steps use one or two samples; or every step uses all
 samples, fewer than 100 steps were made, and the loss was still falling at the end between half of
-the baseline and the baseline. With up to eight samples a step, the treatment decides: an alarm when
-an eighth of the steps on batches eight times as large end with less than half of the loss.
+the baseline and the baseline (or above a fifth, by 5 % from one fifth of the run to the next). With
+up to eight samples a step, the treatment decides: an alarm when an eighth of the steps on batches
+eight times as large end with less than half of the loss.
 
 Wrong when: gradients are accumulated over many small batches; passes per step are counted. LBFGS
 is meant for whole data sets and not judged.
@@ -27,6 +28,8 @@ from gradatim.doctor.outcome import outcome
 from gradatim.doctor.rule import Answer, Rule, Want, at, found, number
 from gradatim.doctor.rules.under_trained import fifths
 from gradatim.doctor.trial import better
+
+SLOW, FALL = 0.2, 0.05
 
 
 def samples_per_step(facts: Facts) -> int | None:
@@ -79,6 +82,8 @@ def judge(facts: Facts) -> Answer:
     whole = bool(repeats) and all(e["again"] > 0.5 * len(e["fingerprints"]) for e in repeats)
     parts = fifths(facts)
     falling = len(parts) == 5 and parts[4] < parts[3] < parts[2]
+    share = badly.share or 0.0
+    poor = poor or (falling and share > SLOW and parts[4] < (1 - FALL) * parts[3])
     meant = any(e["kind"] == "LBFGS" for e in facts.optimisers.values())  # for whole data sets
     wild = poor and (facts.late_loss or 0.0) > 1.1 * (facts.baseline or 0.0)  # more is wrong
     if whole and size >= 200 and facts.steps < 100 and falling and poor and not (meant or wild):

@@ -10,9 +10,10 @@ Evidence: confirmed by a treatment, or overwhelming: the run does badly, and eit
 the typical weight by more than a tenth of its size (in the first steps by more than 0.3, where
 later ones move it less than 0.03: adaptive methods begin with longer steps), or within the first
 half the loss exceeds three times both its beginning and the baseline. With the treatment: the run
-ends above half of its baseline (or the classifying part of a loss of unknown terms does), and at a
-tenth of the rate its last loss is below half of what it was, by a quarter of the baseline. The
-absolute rate is never judged: 0.1 is right for many networks trained with momentum.
+ends above half of its baseline (or the classifying part of a loss of unknown terms does; or above
+a quarter, where the loss leapt or the steps are long as above), and at a tenth of the rate its last
+loss is below half of what it was, by a quarter of the baseline; after such a leap, clearly lower is
+enough. The absolute rate is never judged: 0.1 is right for many networks trained with momentum.
 
 Wrong when: inputs or targets of a large scale make any rate too high; those are named as cause.
 
@@ -59,12 +60,16 @@ def judge(facts: Facts) -> Answer:
     """Judge the first steps, or the trial at a tenth of the rate."""
     badly = outcome(facts)
     poor = unfit(facts) or (facts.finished and (badly.part or 0.0) > HALF)
-    if not poor or facts.several_players:
+    leap = jump(facts)
+    leapt = leap is not None and leap > JUMP
+    suspect = facts.finished and (badly.share or 0.0) > HALF / 2
+    suspect = suspect and (leapt or (moved(facts) or 0.0) > MOVED)
+    if not (poor or suspect) or facts.several_players:
         return []
     if any(trouble.get("hazards") for trouble in facts.troubles):
         return []  # a formula broke, at whatever rate
     rate = facts.rows[0][3] if facts.rows else None
-    step, leap = moved(facts), jump(facts)
+    step = moved(facts)
     evidence = [number("learning rate", rate)]
     sure = False
     if step is not None and step > MOVED:
@@ -72,13 +77,13 @@ def judge(facts: Facts) -> Answer:
         later = moved(facts, early=False) or 0.0
         sure = bool(badly.bad) and (step > 3 * MOVED or later > MOVED / 3)
         evidence.append(number("one step's change of a weight / its size", step, 0.0, MOVED))
-    if leap is not None and leap > JUMP:
+    if leapt:
         sure = bool(badly.bad)
         evidence.append(number("highest loss / first loss", leap, 0.0, JUMP))
     gain = better(facts, "learning-rate-tenth")
     if gain is not None:
         evidence.append(number("last loss at a tenth of the rate", gain.late, None, None))
-        sure = sure or gain.much
+        sure = sure or gain.much or (leapt and gain.clear)
     if not sure:
         if gain is not None:
             return []

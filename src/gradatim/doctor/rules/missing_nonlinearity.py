@@ -10,7 +10,8 @@ Evidence: exact. A network of several layers without any non-linear operation is
 run does badly, or ends above 15 % of its baseline with a pair of layers as below; else a note. A
 pair of dense layers whose middle is at least as wide as one of its ends (a bottleneck is narrower),
 or of convolutions with kernels larger than one (separable ones end in one of size one), is an alarm
-when the run ends above half of its baseline, else a note.
+when the run ends above half of its baseline, else a note; a note too where the run learns nothing
+at all and non-linear layers are left: one layer less is not the reason then.
 
 Wrong when: a linear model is meant.
 
@@ -28,6 +29,9 @@ from gradatim.doctor.rule import Answer, Rule, found, number
 
 FIT = 0.15
 """Share of the baseline above which a network that is linear as a whole fits poorly."""
+
+FEW = 4
+"""Layers of which one less may be the reason that nothing is learned."""
 
 
 def _pair(event: Event) -> tuple[Event, Event] | None:
@@ -77,7 +81,9 @@ def judge(facts: Facts) -> Answer:
         return []
     name = pairs[0][1]["parameters"][0]
     says = "two layers with nothing non-linear between: they are worth one"
-    return [_found(facts, unfit(facts), name, says, 2)]
+    weights = [item for item in facts.backwards[-1].get("layers", []) if item["parameters"]]
+    many = len(weights) > FEW and bool(outcome(facts).bad)
+    return [_found(facts, unfit(facts) and not many, name, says, 2)]
 
 
 RULE = Rule("missing-nonlinearity", judge, needs=("backward",), least_steps=3)

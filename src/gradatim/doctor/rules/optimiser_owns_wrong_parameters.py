@@ -9,7 +9,7 @@ made leaves the optimiser with the old tensors: the new ones get gradients and a
 Evidence: exact. Alarms when both kinds exist after three steps of every optimiser; a parameter of
 the same shape on both sides is the usual picture. Reached and unowned parameters alone are a note,
 as training only a part of a model is common; an alarm when they are more than half of what the loss
-reaches and the run does badly.
+reaches and the run does badly, or at least a third and the run ends above half of its baseline.
 
 Wrong when: another optimiser takes the others later. All optimisers that ever stepped count.
 
@@ -19,10 +19,10 @@ Cure: build the optimiser after the last change to the model.
 from __future__ import annotations
 
 from gradatim.doctor.facts import Facts
-from gradatim.doctor.outcome import outcome
+from gradatim.doctor.outcome import outcome, unfit
 from gradatim.doctor.rule import Answer, Rule, at, found, number
 
-MOST = 0.5
+MOST, MANY = 0.5, 1 / 3
 
 
 def judge(facts: Facts) -> Answer:
@@ -44,6 +44,7 @@ def judge(facts: Facts) -> Answer:
     share = len(unowned) / max(1, len(unowned) + len(trained & facts.owned))
     alarm = bool(stale and (replaced or share == 1.0))
     alarm = alarm or (share > MOST and bool(outcome(facts).bad))
+    alarm = alarm or (share >= MANY and unfit(facts))
     return [
         found(
             "optimiser-owns-wrong-parameters",

@@ -7,7 +7,8 @@ to the loss passes it: biases, gates and heads beside the main path do not.
 Why: everything must pass the narrowest layer. Two units cannot keep ten classes well apart.
 
 Evidence: the training loss ends above a quarter of the baseline, and the narrowest hidden layer has
-at most a quarter as many units as there are classes (and at most four); or the loss no longer falls
+at most a quarter as many units as there are classes (and at most four; one unit is too few for any
+three); or the loss no longer falls
 above a third of the baseline, and in the trial on one batch it stays above 30 %.
 
 Wrong when: strong augmentation or dropout keep the training loss up.
@@ -60,8 +61,14 @@ def judge(facts: Facts) -> Answer:
         for layer, following in pairwise(layers)
         if len(layer["shape"]) >= 2 and _passes_all(layer, following)
     ]
+    hidden += [
+        (math.prod(layer["input_shape"][1:]), layer["parameters"])
+        for layer in layers[1:]  # what a recurrent layer or a pooling hands on
+        if layer.get("only_way") and len(layer.get("input_shape") or []) >= 2
+    ]
     narrow = min(hidden, default=None)
-    sure = narrow is not None and narrow[0] <= min(4, (classes or 0) / 4)
+    enough = max(min(4, (classes or 0) / 4), float((classes or 0) > 2))
+    sure = narrow is not None and narrow[0] <= enough
     last = facts.criteria[-1] if facts.criteria else {}
     one_number = last.get("input", {}).get("shape", [0, 0])[1:] in ([], [1])
     if narrow is not None and classes is None and one_number and len(layers) >= 3:
