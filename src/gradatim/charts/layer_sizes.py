@@ -90,8 +90,8 @@ def chart(record: Record, key: str, findings: Sequence[Finding] = ()) -> Chart:
         TITLES[key],
         theme.specification(layers, height=height),
         _words(key, names, labels, cells, steps),
-        f"{QUANTITIES[key].capitalize()}: palest 1e{bottom}, darkest 1e{top}, even in powers of "
-        "ten. The first layer is at the top; an empty cell is exactly zero or was not seen"
+        f"{QUANTITIES[key].capitalize()}: faintest 1e{bottom}, strongest 1e{top}, even in powers "
+        "of ten. The first layer is at the top; an empty cell is exactly zero or was not seen"
         + (", an outline is where an alarm points." if len(layers) > 1 else ".")
         + (" Red: not a finite number." if any(row["bad"] for row in rows) else ""),
     )

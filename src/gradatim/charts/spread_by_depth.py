@@ -47,7 +47,7 @@ def chart(record: Record) -> Chart:
             scale={"domain": names},
         ),
         "y": theme.quantity(
-            "y", "standard deviation, logarithmic", scale={"type": "log"}, axis=_ticks(spreads)
+            "y", "standard deviation (log)", scale={"type": "log"}, axis=_ticks(spreads)
         ),
         "color": theme.colour("series", list(series), [theme.MUTED, theme.ACCENT], "stroke"),
     }

@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from textwrap import dedent
 
 from gradatim.charts import dead_units, layer_sizes, observed_loss, observed_rate, spread_by_depth
 from gradatim.charts.figures import NONE, count, percent, seconds, significant
@@ -213,9 +214,12 @@ def _source(file: str | None, line: int | None) -> list[Block]:
         return []
     first, last = max(1, line - AROUND), min(len(lines), line + AROUND)
     width = len(str(last))
+    around = (
+        dedent("".join(lines[first - 1 : last])).rstrip().split("\n")
+    )  # narrow pages are read too
     shown = [
-        f"{'>' if number == line else ' '} {number:>{width}}  {lines[number - 1].rstrip()}"
-        for number in range(first, last + 1)
+        f"{'>' if number == line else ' '} {number:>{width}}  {text.rstrip()}"
+        for number, text in enumerate(around, first)
     ]
     return [Code("\n".join(shown), "python")]
 
