@@ -2,9 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/transfer_rows.py cifar10/ --out results.json
 
-A small ResNet-20 learns five classes. Then it is fine-tuned on a few photos of each of the ten,
-once with the rows of the five classes copied by name, once with a fresh output layer: same photos,
-same order, five draws of both. The gain is the paired difference of the test accuracies.
+A small ResNet-20 learns five classes. Then it is fine-tuned on a few photos of each of the ten: as
+``fit --from`` does it by default, where the output layer is fitted on the features and pulled towards
+the rows of the five classes; fitted without these rows; with the rows only copied, the others fresh;
+and with an output layer that is fresh altogether. Same photos, same order, five draws of each. The
+gains are the paired differences of the test accuracies.
 """
 
 import argparse
@@ -24,7 +26,13 @@ from gradatim.package import save
 from gradatim.stats import mean_interval
 
 OLD = ("airplane", "automobile", "bird", "cat", "deer")
-WAYS = {"rows by name": "names", "fresh output layer": "none"}
+WAYS = {
+    "rows by name, fitted": {"start.head": "features", "start.rows": "names"},
+    "fitted without rows": {"start.head": "features", "start.rows": "none"},
+    "rows by name, copied": {"start.head": "rows", "start.rows": "names"},
+    "fresh output layer": {"start.head": "fresh", "start.rows": "none"},
+}
+PAIRS = ((0, 3), (0, 1), (2, 3))
 
 
 def photos(folder, part, classes, first, each):
@@ -92,24 +100,26 @@ def main() -> None:
             source = work / f"new{seed}.npz"
             write(source, given.folder, classes, given.old + seed * given.each, given.each,
                   given.tested)  # fmt: skip
-            for way, rows in WAYS.items():
+            for number, (way, keys) in enumerate(WAYS.items()):
                 recipe = Recipe().with_values({
                     "seed": seed,
                     "data.source": str(source),
                     "start.weights": str(work / "package"),
                     "start.method": "fine-tuning",
-                    "start.head": "rows" if rows == "names" else "fresh",
-                    "start.rows": rows,
                     "training.epochs": given.epochs,
+                    **keys,
                 })  # fmt: skip
-                _, _, test = fitted(recipe, work / f"{seed}-{rows}")
+                _, _, test = fitted(recipe, work / f"{seed}-{number}")
                 results[way].append(float(test.correct.mean()))
                 print(seed, way, f"{results[way][-1]:.3f}", flush=True)
-    gains = np.subtract(*results.values())
-    gain = mean_interval(gains)
-    print(f"gain: {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}), {len(gains)} draws")
+    gains = {}
+    for one, other in PAIRS:
+        one, other = list(WAYS)[one], list(WAYS)[other]
+        found = mean_interval(list(np.subtract(results[one], results[other])))
+        gains[f"{one} - {other}"] = [found.value, found.low, found.high]
+        print(f"{one} - {other}: {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})")
     if given.out is not None:
-        kept = {"results": results, "gain": [gain.value, gain.low, gain.high]}
+        kept = {"results": results, "gains": gains}
         kept["settings"] = {key: str(value) for key, value in vars(given).items()}
         given.out.write_text(json.dumps(kept, indent=1) + "\n")
 

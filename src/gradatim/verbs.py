@@ -417,18 +417,21 @@ def load(run: Place) -> Model:
 def report(*runs: Place) -> Page:
     """Return the report of one run (and write its ``report.html`` again), or of several runs.
 
+    That of a comparison is shown as it was when it ended or was stopped.
+
     Raises:
         NotARunError: no run is there.
     """
     from gradatim.core.files import write_text
-    from gradatim.experiments import folder
+    from gradatim.experiments import comparison, folder
     from gradatim.pages import to_html
     from gradatim.pages.report import reports
 
-    places = [folder.find(Path(run)) for run in runs]
-    if not places:
+    if not runs:
         raise UsageError("no run was named", next_step="gradatim report runs/NAME")
-    page = reports(places)
+    found = comparison.report(Path(runs[0])) if len(runs) == 1 else None
+    places = [Path(run) if found else folder.find(Path(run)) for run in runs]
+    page = found or reports(places)
     if len(places) == 1:
         write_text(places[0] / folder.REPORT, to_html(page))
     return page

@@ -296,3 +296,22 @@ def test_bits_that_are_saved_count_as_a_gain():
 
     gain = comparison._gain([of(3.0), of(3.2)], [of(2.5), of(2.6)])
     assert gain["difference"] == pytest.approx(0.55)
+
+
+def test_the_report_of_a_comparison_is_shown_again(rates):
+    before = (rates.folder / "report.html").read_bytes()
+    (rates.folder / "report.html").unlink()
+    page = gradatim.report(rates.folder)
+    assert page.title == rates.page.title
+    assert (rates.folder / "report.html").read_bytes() == before
+
+
+def test_one_goes_on_with_a_comparison_by_its_own_command(rates, tmp_path):
+    with pytest.raises(GradatimError, match="a comparison, not one run") as error:
+        gradatim.resume(rates.folder)
+    assert f"--out {rates.folder}" in error.value.message()
+    (tmp_path / "plan.json").write_text("{}")  # stopped before anything was measured
+    with pytest.raises(GradatimError, match="a comparison, not one run"):
+        gradatim.report(tmp_path)
+    with pytest.raises(GradatimError, match="a comparison, not one run"):
+        gradatim.report(rates.folder, rates.folder)

@@ -16,7 +16,7 @@ from gradatim.core.talk import SILENCE, Silence
 from gradatim.data import prepare
 from gradatim.errors import GradatimError, UsageError, ValueRefusedError, WeightsError
 from gradatim.experiments import features, fitting, logistic, starting
-from gradatim.models import build
+from gradatim.models import build, pretrained
 from gradatim.models.weights import save_weights
 from gradatim.training import machine
 
@@ -151,7 +151,9 @@ def test_what_the_weights_bought_is_told_beside_scratch(place, old, source):
     values = [rungs[name]["validation"]["value"] for name in ("fine-tuned", "from scratch")]
     assert gain["difference"] == pytest.approx(values[0] - values[1])
     assert gain["low"] < gain["difference"] < gain["high"]
-    assert "rows of the old output layer copied by name: " in rungs["fine-tuned"]["note"]
+    note = rungs["fine-tuned"]["note"]
+    assert "rows of the old output layer copied by name: Fives = five, four; " in note
+    assert " validation samples right (" in note and " nats) with them, " in note
     html = (run.folder / "report.html").read_text()
     assert "What the weights bought, beside the same network from scratch" in html
 
@@ -219,20 +221,79 @@ def test_kept_features_are_found_again_and_never_stale(recipe, old, source, tmp_
     assert fitted(recipe, cache).facts["cached"] == 0
 
 
-def test_the_solution_is_a_minimum_and_known_rows_pull():
+@pytest.fixture
+def three_classes():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(90, 5, generator=generator)
-    y = (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
-    known = torch.zeros(3, 5)
-    known[1] = 2.0
-    weight, bias = logistic.solve(x, y, 0.1, known.clone(), torch.zeros(3), known)
+    return x, (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
+
+
+def test_the_solution_is_a_minimum_and_known_rows_pull(three_classes):
+    x, y = three_classes
+    known = logistic.Known([0, 2], torch.tensor([[1.0] * 5, [-2.0] * 5]), torch.zeros(2))
+    weight, bias = logistic.solve(x, y, 0.1, torch.zeros(3, 5), torch.zeros(3), known)
     weight.requires_grad_(), bias.requires_grad_()
-    value = logistic.loss(x @ weight.T + bias, y) + 0.05 * (weight - known).square().sum()
+    # of two rows d and e, |d - m|^2 + |e - m|^2 = |d - e|^2 / 2, where m is their mean
+    d, e = weight[0] - 1, weight[2] + 2
+    far = weight[1] @ weight[1] + d @ d + e @ e + (logistic.HOLD - 1) * (d - e) @ (d - e) / 2
+    value = torch.nn.functional.cross_entropy(x @ weight.T + bias, y) + 0.05 * far
     gradient = torch.autograd.grad(value, (weight, bias))
     assert max(float(part.abs().max()) for part in gradient) < 1e-4
-    strong, _ = logistic.solve(x, y, 1e4, known.clone(), torch.zeros(3), known)
-    assert torch.allclose(strong, known, atol=1e-3)
-    assert not torch.allclose(weight, known, atol=0.1)
+    strong, _ = logistic.solve(x, y, 1e4, torch.zeros(3, 5), torch.zeros(3), known)
+    assert torch.allclose(strong[known.rows], known.weight, atol=1e-3)
+    assert not torch.allclose(weight[known.rows], known.weight, atol=0.1)
+
+
+def test_what_known_rows_share_is_held_no_harder_than_other_rows():
+    one = logistic.Known([1, 2], torch.ones(2, 4), torch.zeros(2))
+    moved, other = torch.zeros(3, 4), torch.zeros(3, 4)
+    moved[1:], other[1:] = 3.0, torch.tensor([[3.0], [-1.0]])
+    assert float(logistic.distance(moved, one)) == 2 * 4 * 2**2
+    assert float(logistic.distance(other, one)) == logistic.HOLD * 2 * 4 * 2**2
+    free = torch.ones(1, 4) * 2
+    assert float(logistic.distance(torch.cat([free, one.weight]), one)) == 4 * 2**2
+
+
+def test_known_rows_are_those_of_the_features_as_they_are_given(three_classes):
+    x, y = three_classes
+    x = 3 + 2 * x
+    known = logistic.Known([0, 1, 2], torch.randn(3, 5), torch.tensor([0.5, 0.0, -1.0]))
+    held = logistic.choose(x, y, 3, x, y, known, strengths=[1e5])
+    # Held so hard only the bias is fitted: the scores are theirs but for a constant a class.
+    moved = x @ held.weight.T - x @ known.weight.T
+    assert float(moved.std(0).max()) < 1e-3
+
+
+def test_rows_are_left_out_where_they_mislead(recipe, tmp_path):
+    prepared, resolved, model = begun(recipe)
+    start = starting.begin(model, prepared.spec, resolved, SILENCE)
+    body = features.Body(prepared, resolved, model, start.head.name, SILENCE, tmp_path)
+    right = features.fit(body, start.rows)
+    layer = model.classifier.output
+    with torch.no_grad():
+        layer.weight[list(start.rows)] *= -5  # they say the opposite
+    wrong = features.fit(body, start.rows)
+    none = features.fit(body, {})
+    assert right.facts["with_rows"]["loss"] < wrong.facts["with_rows"]["loss"]
+    assert wrong.facts["without_rows"]["loss"] < wrong.facts["with_rows"]["loss"]
+    assert torch.equal(wrong.weight, none.weight)
+    assert "with_rows" not in none.facts
+    assert "so they were left out" in fitting._said_of_rows(start.facts, wrong.facts)
+
+
+def test_rows_that_are_only_copied_are_brought_to_the_length_of_fresh_ones():
+    layer = torch.nn.Linear(6, 4)
+    with torch.no_grad():
+        layer.weight[[0, 2]] *= 30
+    before, x = layer.weight.detach().clone(), torch.randn(50, 6)
+    answers = layer(x)[:, [0, 2]].argmax(1)
+    factor = pretrained.level_rows(layer, {0: 7, 2: 1})
+    lengths = np.linalg.norm(layer.weight.detach(), axis=1)
+    assert lengths[[0, 2]].mean() == pytest.approx(lengths[[1, 3]].mean())
+    assert factor < 0.2
+    assert torch.equal(layer.weight[[1, 3]], before[[1, 3]])
+    assert torch.equal(layer(x)[:, [0, 2]].argmax(1), answers)
+    assert pretrained.level_rows(layer, {}) == pretrained.level_rows(layer, range(4)) == 1.0
 
 
 def test_the_layer_agrees_with_scikit_learn():

@@ -124,8 +124,8 @@ class StartRecipe:
         scratch: whether the ladder trains the same network from scratch, too.
         layer: name of the output layer, the one that is made anew.
         head: what the output layer starts from when fine-tuning: ``features`` (the layer fitted
-            on the features), ``rows`` (those of classes with the same name, the rest fresh) or
-            ``fresh``.
+            on the features, pulled towards the rows of classes with the same name), ``rows``
+            (these rows, brought to the length of the others, which are fresh) or ``fresh``.
         rows: ``names`` copies the old rows of classes with the same name, ``none`` copies none.
         classes: names of the old classes: ``imagenet``, or a file with one a line.
         synonyms: a file with names of the same class in each line, parted by commas.

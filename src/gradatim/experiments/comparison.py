@@ -44,7 +44,7 @@ MEMBER_SECONDS = 2.0  # beside the training: reading the data, measuring
 EVALUATED = 0.4  # seconds to measure a sample, in those to train on one
 PATIENCE = 0.02  # of the budget, for timing the steps of one value
 
-PLAN, MEMBERS, MEMBER, ANSWERS = "plan.json", "members", "member.json", "answers.safetensors"
+MEMBERS, MEMBER, ANSWERS = "members", "member.json", "answers.safetensors"
 
 OTHER_SAMPLES = ("source", "folder", "target", "text", "series", "time", "task", "tokens",
                  "vocabulary", "length", "validation_share", "test_share")  # fmt: skip
@@ -152,11 +152,17 @@ def compare(
                  f"{on} {member.result.metric} {member.result.value.text()}")  # fmt: skip
     facts = _facts(recipe, key, values, numbers, on, members, first, place, finished)
     page = pages.page(facts)
-    write_json(place / "comparison.json", facts)
+    write_json(place / folders.COMPARISON, facts)
     from gradatim.pages import to_html
 
     write_text(place / folders.REPORT, to_html(page))
     return Compared(place, facts, page, finished)
+
+
+def report(place: Path) -> Page | None:
+    """Return the page of a comparison that was made in a folder; None where there is none."""
+    kept = place / folders.COMPARISON
+    return pages.page(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else None
 
 
 def read_over(
@@ -252,7 +258,7 @@ def _of_value(recipe: Recipe, whole: Prepared, key: str, talk: Talk) -> Prepared
 
 def _place(recipe: Recipe, out: Path | None) -> Path:
     if out is not None:
-        if (out / PLAN).is_file():
+        if (out / folders.PLAN).is_file():
             return out
         folders.check_free(out)
         return out
@@ -277,7 +283,7 @@ def _plan(
     Raises:
         UsageError: the folder holds a comparison with other choices.
     """
-    kept = place / PLAN
+    kept = place / folders.PLAN
     if kept.is_file():
         old = json.loads(kept.read_text(encoding="utf-8"))
         plan = json.loads(json.dumps(plan))

@@ -56,7 +56,8 @@ class Fit:
             ``cached`` (images whose features were kept already), and, with validation samples,
             ``neighbours_k``, ``neighbours`` (what the neighbours get right) and, of classes,
             ``curve``: what the layer gets ``right`` of ``n`` when it is fitted on at most
-            ``each`` samples of each class.
+            ``each`` samples of each class. Where rows were copied and there are validation
+            samples, ``with_rows`` and ``without_rows``: ``right`` of ``n`` and the ``loss``.
     """
 
     weight: Tensor
@@ -190,7 +191,7 @@ def fit(body: Body, rows: Mapping[int, int]) -> Fit:
         body: with the recipe settled; ``start.views`` says how many views are taken, and
             ``start.samples`` of how many training samples.
         rows: rows of that layer that were copied: the fit is pulled towards them, and towards
-            zero for the others.
+            zero for the others; where the validation samples say so, they are left out.
     """
     prepared, recipe = body.prepared, body.recipe
     spec, split, seed = prepared.spec, prepared.split, recipe.seed
@@ -205,7 +206,7 @@ def fit(body: Body, rows: Mapping[int, int]) -> Fit:
     if len(split.validation):
         held_x = torch.from_numpy(body.features(split.validation, "plain"))
         held_y = torch.from_numpy(_targets(prepared, split.validation))
-    start = _old_rows(body.model, body.layer, rows)
+    known = _old_rows(body.model, body.layer, rows)
     facts: dict[str, Any] = {
         "samples": len(train),
         "features": x.shape[1],
@@ -214,7 +215,13 @@ def fit(body: Body, rows: Mapping[int, int]) -> Fit:
     }
     place = machine.Place.of(recipe.machine, body.model)
     with machine.at_work(place, recipe.machine.threads):
-        solved = logistic.choose(x, y, spec.outputs, held_x, held_y, start)
+        solved = logistic.choose(x, y, spec.outputs, held_x, held_y, known)
+        if known is not None and held_x is not None and held_y is not None:
+            without = logistic.choose(x, y, spec.outputs, held_x, held_y)
+            for key, layer in (("with_rows", solved), ("without_rows", without)):
+                facts[key] = {**_right(layer, held_x, held_y), "loss": min(layer.losses.values())}
+            if facts["without_rows"]["loss"] < facts["with_rows"]["loss"]:
+                solved, known = without, None
         facts["strength"] = solved.strength
         facts |= _neighbours(prepared, x[: len(train)].numpy(), targets, held_x, held_y)
         shown = recipe.start.method == "features" and spec.classes
@@ -229,18 +236,18 @@ def fit(body: Body, rows: Mapping[int, int]) -> Fit:
                 rows_of = np.flatnonzero(np.isin(train, some))
                 kept = np.concatenate([rows_of + view * len(train) for view in range(len(views))])
                 layer = logistic.choose(
-                    x[kept], y[kept], spec.outputs, held_x, held_y, start, strengths
+                    x[kept], y[kept], spec.outputs, held_x, held_y, known, strengths
                 )
-                facts["curve"].append(_point(each, layer, held_x, held_y))
+                facts["curve"].append({"each": each, **_right(layer, held_x, held_y)})
             most = int(np.bincount(targets, minlength=spec.outputs).max())
-            facts["curve"].append(_point(most, solved, held_x, held_y))
+            facts["curve"].append({"each": most, **_right(solved, held_x, held_y)})
     return Fit(solved.weight, solved.bias, facts)
 
 
-def _point(each: int, layer: logistic.Solved, held_x: Tensor, held_y: Tensor) -> dict[str, int]:
-    """Return one point of the learning curve: what a layer gets right of the held-out samples."""
+def _right(layer: logistic.Solved, held_x: Tensor, held_y: Tensor) -> dict[str, int]:
+    """Return what a layer gets right of the held-out samples."""
     answers = (held_x @ layer.weight.T + layer.bias).argmax(1)
-    return {"each": each, "right": int((answers == held_y).sum()), "n": len(held_y)}
+    return {"right": int((answers == held_y).sum()), "n": len(held_y)}
 
 
 def body_key(prepared: Prepared, recipe: Recipe, model: nn.Module, layer: str) -> str:
@@ -277,21 +284,16 @@ def _targets(prepared: Prepared, indices: np.ndarray) -> np.ndarray:
     return targets.astype(np.int64)
 
 
-def _old_rows(
-    model: nn.Module, layer: str, rows: Mapping[int, int]
-) -> tuple[Tensor, Tensor] | None:
-    """Return the copied rows and biases, zeros for the others; None where nothing was copied."""
+def _old_rows(model: nn.Module, layer: str, rows: Mapping[int, int]) -> logistic.Known | None:
+    """Return the copied rows and biases; None where nothing was copied."""
     if not rows:
         return None
     head = model.get_submodule(layer)
     assert isinstance(head, nn.Linear)
-    weight = torch.zeros_like(head.weight, device="cpu")
-    bias = torch.zeros(len(weight))
     chosen = sorted(rows)
-    weight[chosen] = head.weight.detach().cpu()[chosen]
-    if head.bias is not None:
-        bias[chosen] = head.bias.detach().cpu()[chosen]
-    return weight.detach(), bias
+    weight = head.weight.detach().cpu()[chosen]
+    bias = torch.zeros(len(chosen)) if head.bias is None else head.bias.detach().cpu()[chosen]
+    return logistic.Known(chosen, weight, bias)
 
 
 def _neighbours(

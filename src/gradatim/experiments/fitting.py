@@ -31,6 +31,7 @@ from gradatim.experiments import defaults, features, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.measure import Measured, measured
 from gradatim.experiments.observing import observe
+from gradatim.models import pretrained
 from gradatim.models.external import is_external
 from gradatim.training import machine
 
@@ -199,15 +200,18 @@ def _from_weights(
             if layer.bias is not None:
                 layer.bias.copy_(found.bias)
         facts = found.facts
+    elif recipe.start.head == "rows":
+        factor = pretrained.level_rows(model.get_submodule(start.head.name), start.rows)
+        start.facts["rows_factor"] = factor
     told = {"start": {**start.facts, "features": facts}}
     if recipe.start.method == "fine-tuning":
         left = None if seconds is None else max(seconds - (time.monotonic() - began), 0.1 * seconds)
         fitted = _descend(prepared, recipe, model, place, talk, left, told)
         spent = max(fitted.seconds, time.monotonic() - began)
-        note = _said_of_rows(start.facts)
+        note = _said_of_rows(start.facts, facts)
         return replace(fitted, label=label, seconds=spent, note=note)
     spent = time.monotonic() - began
-    said = (_said_of_features(prepared, facts), _said_of_rows(start.facts))
+    said = (_said_of_features(prepared, facts), _said_of_rows(start.facts, facts))
     _record_solved(prepared, recipe, model, place, spent, facts, told)
     return Fitted(
         name=str(recipe.model.name),
@@ -229,10 +233,21 @@ def _seconds_of_features(recipe: Recipe, seconds: float | None) -> float | None:
     return FEATURES_SHARE * seconds
 
 
-def _said_of_rows(facts: Mapping[str, Any]) -> str:
-    """Return in words which rows of the old output layer were copied."""
-    pairs = [f"{new} = {old}" if new != old else new for new, old in facts["rows"].items()]
-    return f"rows of the old output layer copied by name: {', '.join(pairs)}" if pairs else ""
+def _said_of_rows(start: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return in words which rows of the old output layer were copied, and what they bought."""
+    pairs = [f"{new} = {old}" if new != old else new for new, old in start["rows"].items()]
+    if not pairs:
+        return ""
+    said = f"rows of the old output layer copied by name: {', '.join(pairs)}"
+    if "with_rows" not in facts:
+        return said
+    one, other = (
+        f"{found['right']:,} of {found['n']:,} validation samples right ({found['loss']:.3f} nats)"
+        for found in (facts["with_rows"], facts["without_rows"])
+    )
+    left_out = facts["without_rows"]["loss"] < facts["with_rows"]["loss"]
+    end = ", so they were left out" if left_out else ""
+    return f"{said}; the layer fitted on features gets {one} with them, {other} without{end}"
 
 
 def _said_of_features(prepared: Prepared, facts: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ AUDIT = "audit.json"
 PREDICTIONS = "predictions.safetensors"
 MODEL = "model"
 REPORT = "report.html"
+PLAN, COMPARISON = "plan.json", "comparison.json"  # of a comparison, which holds many runs
 
 
 def short_name(source: str) -> str:
@@ -119,6 +120,13 @@ def find(place: Path) -> Path:
         like = closest(place.name, siblings)
         hint = (
             f"did you mean {place.parent / like}?" if like else "runs are kept in runs/ by default"
+        )
+    elif (place / PLAN).is_file():
+        what = "this folder holds a comparison, not one run"
+        shown = f"`gradatim report {place}` shows it; " if (place / COMPARISON).is_file() else ""
+        hint = (
+            f"{shown}the `gradatim compare` command that made it, with --out {place}, goes on "
+            "where it was stopped"
         )
     else:
         what, hint = "this is not a run folder", "a run folder holds recipe.toml; see runs/"

@@ -7,7 +7,7 @@ or ``.pth`` file holds tensors only, so the network has to be named beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -192,6 +192,31 @@ def copy_rows(
         with torch.no_grad():
             for row, source in pairs.items():
                 parameter[row].copy_(old[source])
+
+
+def level_rows(layer: nn.Module, rows: Collection[int]) -> float:
+    """Scale copied rows and biases to the mean length of the fresh rows; return the factor.
+
+    Trained rows are longer than fresh ones, so whatever is shown would be taken for one of their
+    classes. What they say of each other keeps its order. (Weight aligning, Zhao et al. 2020,
+    "Maintaining Discrimination and Fairness in Class Incremental Learning".)
+
+    Args:
+        layer: the output layer, rows copied; 1 where all rows are, or none.
+        rows: those that were copied.
+    """
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    copied = torch.zeros(len(weight), dtype=torch.bool)
+    copied[list(rows)] = True
+    if not rows or copied.all():
+        return 1.0
+    lengths = weight.detach().cpu().flatten(1).norm(dim=1)
+    factor = float(lengths[~copied].mean() / lengths[copied].mean())
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter[list(rows)] *= factor
+    return factor
 
 
 def _is_other_output(own: Tensor, given: Tensor, outputs: int, old: int) -> bool:
