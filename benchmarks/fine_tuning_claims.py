@@ -10,6 +10,8 @@ each of the other five classes; all differences are paired over draws of these p
 * Fewer epochs: what the first passes reach, from the weights and from scratch.
 * A richer source helps: weights of five classes beside weights of two of them.
 
+Called again with the same ``--out`` it goes on with the next draw.
+
 That augmentation narrows the gap between training and test is measured by ``augmentation.py``.
 """
 
@@ -18,29 +20,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from transfer_rows import OLD, asked, fitted, write
+from transfer_rows import OLD, asked, fitted, folder, learnt, write
 
 from gradatim.core.recipe import Recipe
-from gradatim.package import save
 from gradatim.stats import mean_interval
 
 NEW = ("dog", "frog", "horse", "ship", "truck")
 SHARES = ("0", "0.3", "0.6", "0.9")
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 EPOCHS = (2, 5, 20)
+LATER = ("seeds", "work", "out")  # may differ where a call goes on
 ADAM = {"training.optimiser": "adamw", "training.weight_decay": 0.05, "training.warmup": 0.1}
-
-
-def source(work, folder, given, name, classes):
-    """Fit a network on some classes; return the folder of its package."""
-    write(work / f"{name}.npz", folder, classes, 0, given.old, given.tested)
-    keys = {"model.name": "resnet20", "model.width": given.width}
-    keys |= {"training.epochs": given.old_epochs, "data.source": str(work / f"{name}.npz")}
-    found, prepared, test = fitted(Recipe().with_values(keys), work / name)
-    save(work / f"{name}-package", found.model, found.name, found.model.options, prepared.spec,
-         prepared.preprocessing)  # fmt: skip
-    print(f"{name}: {test.value.text()}", flush=True)
-    return work / f"{name}-package"
 
 
 def ways():
@@ -66,24 +56,30 @@ def ways():
 def main() -> None:
     """Measure and print."""
     given = asked("photos of each new class", tested=200)
+    settings = {key: str(kept) for key, kept in vars(given).items() if key not in LATER}
     results = {f"{claim}: {value}": [] for claim, value in ways()}
-    with tempfile.TemporaryDirectory() as name:
+    if given.out is not None and given.out.exists():
+        kept = json.loads(given.out.read_text())
+        if kept["settings"] != settings:
+            raise SystemExit(f"{given.out} was measured with other settings: {kept['settings']}")
+        results = kept["results"]
+    with folder(given) as name:
         work = Path(name)
         weights = {
-            "five": source(work, given.folder, given, "five", OLD),
-            "two": source(work, given.folder, given, "two", OLD[:2]),
+            "five": learnt(given, work, "five", OLD),
+            "two": learnt(given, work, "two", OLD[:2]),
         }
-        for seed in range(given.seeds):
-            data = work / f"new{seed}.npz"
+        for seed in range(len(next(iter(results.values()))), given.seeds):
+            data = work / f"claims{seed}.npz"
             write(data, given.folder, NEW, seed * given.each, given.each, given.tested)
-            for number, ((claim, value), (of, keys)) in enumerate(ways().items()):
+            for (claim, value), (of, keys) in ways().items():
                 values = {"seed": seed, "data.source": str(data), "training.epochs": given.epochs}
                 values |= {"start.weights": str(weights[of]), **keys}
-                _, _, test = fitted(Recipe().with_values(values), work / f"{seed}-{number}")
+                with tempfile.TemporaryDirectory() as place:
+                    _, _, test = fitted(Recipe().with_values(values), Path(place) / "run")
                 results[f"{claim}: {value}"].append(float(test.correct.mean()))
             print(f"seed {seed} done", flush=True)
             if given.out is not None:
-                settings = {key: str(kept) for key, kept in vars(given).items()}
                 kept = {"results": results, "settings": settings}
                 given.out.write_text(json.dumps(kept, indent=1) + "\n")
     for way, found in results.items():

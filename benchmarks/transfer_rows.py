@@ -10,9 +10,9 @@ gains are the paired differences of the test accuracies.
 """
 
 import argparse
+import contextlib
 import json
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,28 @@ def fitted(recipe, place):
     return found, prepared, test
 
 
+def folder(given):
+    """Return a context with the folder that weights and data are kept in."""
+    if given.work is None:
+        return tempfile.TemporaryDirectory()
+    given.work.mkdir(parents=True, exist_ok=True)
+    return contextlib.nullcontext(str(given.work))
+
+
+def learnt(given, work, name, classes):
+    """Fit a network on some classes, unless it is kept already; return its package."""
+    package = work / f"{name}-{given.width}-{given.old}-{given.old_epochs}"
+    if not package.exists():
+        write(work / f"{name}.npz", given.folder, classes, 0, given.old, given.tested)
+        keys = {"model.name": "resnet20", "model.width": given.width}
+        keys |= {"training.epochs": given.old_epochs, "data.source": str(work / f"{name}.npz")}
+        found, prepared, test = fitted(Recipe().with_values(keys), package.with_suffix(".run"))
+        save(package, found.model, found.name, found.model.options, prepared.spec,
+             prepared.preprocessing)  # fmt: skip
+        print(f"{name}: {test.value.text()}", flush=True)
+    return package
+
+
 def asked(each, tested):
     """Return what the command line says; ``each`` tells of which classes 50 photos are taken."""
     parser = argparse.ArgumentParser()
@@ -77,6 +99,7 @@ def asked(each, tested):
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tested", type=int, default=tested, help="test photos of each class")
+    parser.add_argument("--work", type=Path, help="keeps the old weights for the next call")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -85,31 +108,25 @@ def main() -> None:
     """Measure and print."""
     given = asked("photos of each of the ten classes", tested=150)
     classes = sorted(path.name for path in (given.folder / "train").iterdir())
-    with tempfile.TemporaryDirectory() as name:
+    with folder(given) as name:
         work = Path(name)
-        began = time.process_time()
-        write(work / "old.npz", given.folder, OLD, 0, given.old, given.tested)
-        keys = {"model.name": "resnet20", "model.width": given.width}
-        keys |= {"training.epochs": given.old_epochs, "data.source": str(work / "old.npz")}
-        found, prepared, test = fitted(Recipe().with_values(keys), work / "old")
-        save(work / "package", found.model, found.name, found.model.options, prepared.spec,
-             prepared.preprocessing)  # fmt: skip
-        print(f"five classes: {test.value.text()}, {time.process_time() - began:.0f} s", flush=True)
+        package = learnt(given, work, "five", OLD)
         results = {way: [] for way in WAYS}
         for seed in range(given.seeds):
             source = work / f"new{seed}.npz"
             write(source, given.folder, classes, given.old + seed * given.each, given.each,
                   given.tested)  # fmt: skip
-            for number, (way, keys) in enumerate(WAYS.items()):
+            for way, keys in WAYS.items():
                 recipe = Recipe().with_values({
                     "seed": seed,
                     "data.source": str(source),
-                    "start.weights": str(work / "package"),
+                    "start.weights": str(package),
                     "start.method": "fine-tuning",
                     "training.epochs": given.epochs,
                     **keys,
                 })  # fmt: skip
-                _, _, test = fitted(recipe, work / f"{seed}-{number}")
+                with tempfile.TemporaryDirectory() as place:
+                    _, _, test = fitted(recipe, Path(place) / "run")
                 results[way].append(float(test.correct.mean()))
                 print(seed, way, f"{results[way][-1]:.3f}", flush=True)
     gains = {}
