@@ -11,6 +11,11 @@ weight decay 5e-4, OneCycleLR to 0.1, padded crops and flips. It names 30 passes
 as fit, timed on a few first, so that the schedule ends in time. ``--best`` adds bf16 and
 channels-last, which the tutorial does not have.
 
+``fastai`` is ``train_imagenette.py`` of its examples, with the smallest of its networks on the pictures as
+they are: xresnet18 with Mish, batches of 64, label smoothing, ranger at 0.01 and weight decay 0.01, one rate
+for three quarters and then a cosine, random crops of at least 35 % of a picture, flips. It
+names 5 passes and more; here as many as fit, by the time of a few steps.
+
 ``keras`` is ``cifar10_cnn`` of Keras' examples: four convolutions with dropout and two dense layers,
 batches of 32, RMSprop at 1e-4, shifts and flips; it names 25 passes for 75 %.
 """
@@ -18,6 +23,7 @@ batches of 32, RMSprop at 1e-4, shifts and flips; it names 25 passes for 75 %.
 import argparse
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
 
 BEGAN = time.monotonic()
@@ -103,6 +109,59 @@ def lightning(options):
     return net.right / len(test.dataset), steps / len(train)
 
 
+def fastai(options):
+    """Train as the example does, and return the test accuracy and the passes."""
+    import torch
+    from fastai.vision import all as vision
+
+    vision.set_seed(options.seed)
+    normalise = vision.Normalize.from_stats(MEAN, STD, cuda=False)
+    augmented = [vision.RandomResizedCrop(32, min_scale=0.35), vision.FlipItem(0.5)]
+    data = vision.ImageDataLoaders.from_folder(
+        options.folder,
+        "train",
+        "test",
+        item_tfms=augmented,
+        batch_tfms=[normalise],
+        bs=64,
+        num_workers=2,
+    )
+
+    def learner():
+        model = vision.xresnet18(n_out=10, act_cls=torch.nn.Mish)
+        if options.best:
+            model.to(memory_format=torch.channels_last)
+        loss = vision.LabelSmoothingCrossEntropy()
+        optimiser = partial(vision.ranger, mom=0.9, sqr_mom=0.99, eps=1e-6, beta=0.0)
+        return vision.Learner(
+            data, model, opt_func=optimiser, loss_func=loss, metrics=vision.accuracy
+        )
+
+    class Ends(vision.Callback):
+        """Cancel the timing after its steps."""
+
+        def after_batch(self):
+            if self.iter == TIMED * 10:
+                raise vision.CancelFitException
+
+    own = learner()
+    with own.no_bar(), own.no_logging():
+        own.fit(1, 0.0, cbs=Ends())
+        own.validate()
+        began = time.monotonic()
+        own.fit(1, 0.0, cbs=Ends())
+        step = (time.monotonic() - began) / (TIMED * 10)
+        began = time.monotonic()
+        own.validate()
+        measuring = time.monotonic() - began
+        left = KEPT * options.seconds - (time.monotonic() - BEGAN)
+        passes = max(1, int(left / (step * len(data.train) + measuring)))
+        own = learner()
+    with own.no_bar(), own.no_logging():
+        own.fit_flat_cos(passes, 1e-2, wd=1e-2)
+    return own.recorder.values[-1][-1], passes
+
+
 def keras(options):
     """Train as the example does, and return the test accuracy and the passes."""
     import os
@@ -166,7 +225,7 @@ def keras(options):
 def main():
     """Run one peer and print one line."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("peer", choices=["lightning", "keras"])
+    options.add_argument("peer", choices=["lightning", "fastai", "keras"])
     options.add_argument("folder", type=Path)
     options.add_argument("--seconds", type=float, default=600)
     options.add_argument("--seed", type=int, default=0)
