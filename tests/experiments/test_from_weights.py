@@ -168,6 +168,24 @@ def test_rows_can_be_left_and_synonyms_given(recipe, tmp_path):
     assert start.facts["rows"]["nine"] == "zero"
 
 
+def test_a_network_that_forgets_begins_anew_and_can_follow_its_statistics():
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4, momentum=0.01),
+        torch.nn.BatchNorm1d(4, momentum=0.3), torch.nn.BatchNorm1d(4, momentum=None),
+    )  # fmt: skip
+    before = net[0].weight.detach().clone()
+    net(5 + torch.randn(20, 3))
+    net[1].weight.data.fill_(7.0)
+    starting.forget(net, 1)
+    assert [layer.momentum for layer in net[1:]] == [0.1, 0.3, None]
+    assert torch.equal(net[1].weight, torch.ones(4))
+    assert torch.equal(net[1].running_mean, torch.zeros(4))
+    first = net[0].weight.detach().clone()
+    assert not torch.equal(first, before)
+    starting.forget(net, 1)
+    assert torch.equal(net[0].weight, first)
+
+
 def test_no_shared_class(recipe, place):
     other = photos(place / "other", [7, 8], 12)
     values = {"data.source": str(other), "start.rows": "names"}

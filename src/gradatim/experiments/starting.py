@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gradatim import package
 from gradatim.core.recipe import Recipe
@@ -29,6 +30,7 @@ from gradatim.training.tuning import check
 METHODS = ("features", "fine-tuning")
 LABELS = {"features": "features", "fine-tuning": "fine-tuned", "scratch": "from scratch"}
 SHOWN = 12  # names listed in a sentence
+MOMENTUM = 0.1  # of batch normalisation, where nothing else is said to PyTorch
 
 
 @dataclass(frozen=True)
@@ -167,13 +169,21 @@ def begin(model: nn.Module, spec: Spec, recipe: Recipe, talk: Talk) -> Start:
 
 
 def forget(model: nn.Module, seed: int) -> None:
-    """Initialise every layer anew by its own rule, for a network that comes with weights."""
+    """Initialise every layer anew by its own rule, for a network that comes with weights.
+
+    A network that was made for hundreds of thousands of steps may average the statistics of batch
+    normalisation over hundreds of them (EfficientNet: momentum 0.01); after a short training these
+    are still those of random weights, and it answers one class. So the momentum is at least
+    PyTorch's own.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in model.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+            if isinstance(module, _BatchNorm) and module.momentum is not None:
+                module.momentum = max(module.momentum, MOMENTUM)
 
 
 def _of_package(folder: Path, weights: str, recipe: Recipe) -> Pretrained:
