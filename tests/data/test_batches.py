@@ -124,6 +124,25 @@ def test_bits_do_not_depend_on_batch_size_prefetch_or_start(augmentation):
     assert same([tensor[128:] for tensor in reference], made(64, 2, start=2))
 
 
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(mixup=1.0)])
+@pytest.mark.parametrize("make", [images, vectors])
+def test_bits_do_not_depend_on_how_many_batches_are_made_at_once(make, augmentation, monkeypatch):
+    data = make()
+
+    def made(limit, start=0, **settings):
+        monkeypatch.setattr("gradatim.data.batches.AT_ONCE_BYTES", limit)
+        settings = {"batch_size": 6, "augmentation": augmentation, "shuffle": True, **settings}
+        return [tuple(batch) for batch in Batches(data, "train", **settings).epoch(3, start)]
+
+    for settings in ({}, {"drop_last": True}):
+        one_by_one = made(0, **settings)
+        for limit in (6 * 1200 * 4, 6 * 24 * 3, 2**30):
+            for start in (0, 1, len(one_by_one) - 1, len(one_by_one)):
+                together = made(limit, start, **settings)
+                assert len(together) == len(one_by_one) - start
+                assert all(map(same, together, one_by_one[start:]))
+
+
 def test_bits_do_not_depend_on_the_global_random_state():
     data = images()
     batches = Batches(data, "train", batch_size=64, augmentation=EVERYTHING, shuffle=True)
@@ -366,6 +385,7 @@ def test_what_is_made_quickly_is_made_where_it_is_used(seconds, threads):
 def test_prefetching_leaves_the_threads_of_torch_alone(monkeypatch):
     monkeypatch.setattr(ahead_module, "SHARE", 0.0)
     monkeypatch.setattr(ahead_module, "TRIED", 1)
+    monkeypatch.setattr("gradatim.data.batches.AT_ONCE_BYTES", 0)
     before = torch.get_num_threads()
     batches = Batches(images(), "train", batch_size=64, augmentation=EVERYTHING, shuffle=True)
     seen, waiting = [], 0

@@ -162,9 +162,12 @@ def _both_ways(draws: Draws, purpose: str, per_sample: int) -> np.ndarray:
 
 def flip(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Mirror the chosen images (N booleans) left to right, in place, and return all."""
-    pixels = whole_pixels(images)
     where = np.flatnonzero(chosen)
-    pixels[where] = pixels[where][:, :, ::-1]
+    turned = images.take(where, axis=0)
+    mirrored = np.empty_like(turned)
+    for channel in range(images.shape[3]):  # NumPy is twice as slow with pixels of three bytes
+        mirrored[..., channel] = turned[:, :, ::-1, channel]
+    images[where] = mirrored
     return images
 
 

@@ -1,15 +1,17 @@
 """Batches: samples gathered, augmented and normalised as whole arrays.
 
-The order is a pure function of (seed, epoch). Images are gathered from the memory map as bytes and
-become floats last. Where this takes long it runs ahead of the training, on one thread, and on more
-where it comes too late and there are cores for it. Vectors are normalised once and stay in memory.
-NumPy does the work, since it releases the interpreter and starts no threads of its own; measured on
-one core it gathers faster than torch, and flips and shifts no slower.
+The order is a pure function of (seed, epoch). Images are gathered from the memory map and augmented
+as bytes. Where this takes long it runs ahead of the training, on one thread, and on more where it
+comes too late and there are cores for it; NumPy does it, since it releases the interpreter and
+starts no threads of its own. The bytes become floats where they are used, by PyTorch, whose threads
+are there already. Vectors are normalised once and stay in memory. Small batches are made several
+at a time: most of what one costs does not depend on its size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -37,6 +39,11 @@ round differently on other beginnings, and NumPy's memory begins anywhere."""
 INLINE_BYTES = 2**15
 """Batches of images up to this size are made where they are used: a thread costs more."""
 
+AT_ONCE_BYTES = 2**21
+"""Batches are made so many at a time that they have at most this size, but at least one. Between
+two steps, which leave nothing of it in the processor's caches, every operation of NumPy begins by
+fetching its own code: for LeNet half of what a batch costs."""
+
 
 class Batch(NamedTuple):
     """One batch of B samples.
@@ -52,6 +59,22 @@ class Batch(NamedTuple):
     inputs: Tensor
     targets: Tensor
     indices: Tensor
+
+
+class _Made(NamedTuple):
+    """Neighbouring batches that were made at once: of N samples, in the order of the epoch.
+
+    Attributes:
+        inputs: as the store gathers them.
+        targets: ``N``, or ``N x K``.
+        indices: ``N``.
+        first: position of the first sample in the order.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    indices: np.ndarray
+    first: int
 
 
 class Batches:
@@ -121,7 +144,7 @@ class Batches:
         self._check(prepared)
         self._store: _Images | _Vectors | _Padded
         if self._images:
-            self._store = _Images(prepared, self.indices, self._augmentation, layout)
+            self._store = _Images(prepared, self.indices, self._augmentation, layout, self._device)
         elif prepared.spec.kind in ("sequence", "text"):
             self._store = _Padded(prepared, self.indices)
         else:
@@ -130,6 +153,10 @@ class Batches:
         self._classes = len(prepared.spec.classes)
         inline = batch_size * prepared.spec.size <= INLINE_BYTES or not self._images
         self._prefetch = 0 if inline else prefetch
+        self._at_once = 1
+        if not self._in_blocks and not isinstance(self._store, _Padded):
+            batch = max(1, self.batch_size * self._store.bytes_of_a_sample)
+            self._at_once = max(1, AT_ONCE_BYTES // batch)
 
     def _check(self, prepared: Prepared) -> None:
         if self.batch_size < 1:
@@ -171,20 +198,26 @@ class Batches:
             number: of the epoch.
             start: the first batch wanted; those before it cost nothing.
         """
-        make: Callable[[int], Batch]
-        prepared = in_time
+        make: Callable[[int], _Made]
+        prepared: Callable[..., Iterator[_Made]] = in_time
         if self._in_blocks and isinstance(self._store, _Images):
             prepared = ahead  # of the disk
             stored = self._store.bytes_of_a_sample
             blocks = Blocks.of(self.indices, stored, self._seed, number)
-            make = partial(self._batch_in_blocks, number, blocks, start)
+            make = partial(self._make_in_blocks, number, blocks, start)
         else:
-            make = partial(self._batch, number, self._order(number))
-        wanted = range(start, len(self))
+            make = partial(self._make, number, self._order(number))
+        wanted = range(start // self._at_once, -(-len(self) // self._at_once))
         if self._prefetch and len(wanted) > 1:
-            yield from prepared(make, wanted, self._prefetch, max(1, cores() - 1))
+            made = prepared(make, wanted, self._prefetch, max(1, cores() - 1))
         else:
-            yield from map(make, wanted)
+            made = (make(some) for some in wanted)
+        with closing(made):  # type: ignore[type-var]
+            for some, batches in zip(wanted, made, strict=True):
+                skipped = start - some * self._at_once
+                yield from (
+                    self._batch(batches, *ends) for ends in self._ends(some)[max(0, skipped) :]
+                )
 
     def _order(self, number: int) -> np.ndarray:
         if not self._shuffle:
@@ -194,17 +227,31 @@ class Batches:
             return by_length(order, self._store.lengths, self.batch_size, self._seed, number)
         return order
 
-    def _batch_in_blocks(self, epoch: int, blocks: Blocks, start: int, number: int) -> Batch:
+    def _make_in_blocks(self, epoch: int, blocks: Blocks, start: int, number: int) -> _Made:
         first = number * self.batch_size
         soon = blocks.next_pool(first, self.batch_size, begins=number == start)
         assert isinstance(self._store, _Images)
         self._store.read_ahead(soon)
-        return self._batch(epoch, blocks.order, number)
+        return self._make(epoch, blocks.order, number)
 
-    def _batch(self, epoch: int, order: np.ndarray, number: int) -> Batch:
-        first = number * self.batch_size
-        last = number == len(self) - 1 and not self._drop_last
-        count = self.samples - first if last else self.batch_size
+    def _ends(self, some: int) -> list[tuple[int, int]]:
+        """Return where the batches that are made together begin and end in the order."""
+        last = len(self) - 1
+        numbers = range(some * self._at_once, min((some + 1) * self._at_once, last + 1))
+        size = self.batch_size
+        return [
+            (
+                number * size,
+                self.samples if number == last and not self._drop_last else (number + 1) * size,
+            )
+            for number in numbers
+        ]
+
+    def _make(self, epoch: int, order: np.ndarray, some: int) -> _Made:
+        """Gather the batches of one turn, and do all that needs random numbers."""
+        ends = self._ends(some)
+        first, end = ends[0][0], ends[-1][1]
+        count = end - first
         gathered = count + self._augmentation.mixes  # a mixed sample takes from the one after it
         positions = order.take(np.arange(first, first + gathered), mode="wrap")
         draws = Draws(self._seed, epoch, first, gathered, self.samples)
@@ -212,10 +259,15 @@ class Batches:
         if self._augmentation.mixes:
             shares = np.eye(self._classes, dtype=np.float32)[targets] if self._classes else targets
             inputs, targets = mix(inputs, shares, self._augmentation, draws)
+        return _Made(inputs, targets, self.indices.take(positions[:count]), first)
+
+    def _batch(self, made: _Made, first: int, end: int) -> Batch:
+        """Cut one batch out of those that were made together, and make it tensors."""
+        part = slice(first - made.first, end - made.first)
         return Batch(
-            self._store.tensor(inputs).to(self._device),
-            torch.from_numpy(targets).to(self._device),
-            torch.from_numpy(self.indices.take(positions[:count])),
+            self._store.tensor(made.inputs[part]).to(self._device),
+            torch.from_numpy(made.targets[part]).to(self._device),
+            torch.from_numpy(made.indices[part]),
         )
 
 
@@ -228,27 +280,36 @@ class _Images:
         indices: np.ndarray,
         augmentation: Augmentation,
         layout: Literal["contiguous", "channels-last"],
+        device: torch.device,
     ) -> None:
         self._pixels_NHWC = np.ascontiguousarray(prepared.inputs)
         self._indices = indices
         self._augmentation = augmentation
         self._layout = layout
+        self._device = device
         # (x / 255 - mean) / std as one product and one sum, written out for a whole image
         mean, std = np.asarray(prepared.preprocessing.mean), np.asarray(prepared.preprocessing.std)
-        _, height, width, channels = self._pixels_NHWC.shape
-        self._shape = (height, width, channels)
+        _, height, width, _ = self._pixels_NHWC.shape
         self._scale = np.tile(1 / (255 * std), height * width).astype(np.float32)
         self._offset = np.tile(-mean / std, height * width).astype(np.float32)
+        self._factors = tuple(torch.from_numpy(v).to(device) for v in (self._scale, self._offset))
+        # What erases and mixes samples takes them normalised.
+        self._early = augmentation.erasing > 0 or augmentation.mixes
 
     def gather(self, positions: np.ndarray, draws: Draws) -> np.ndarray:
-        """Return augmented and normalised images, ``B x H x W x C`` float32."""
+        """Return augmented images, ``B x H x W x C``: uint8 or float32 from 0 to 255.
+
+        Normalised, float32, where they are to be erased or mixed.
+        """
         pixels = self._pixels_NHWC.take(self._indices.take(positions), axis=0)
         pixels = augment(pixels, self._augmentation, draws)
+        if not self._early:
+            return pixels
         values = _aligned(len(pixels), pixels[0].size)
         np.copyto(values, pixels.reshape(values.shape))
         values *= self._scale
         values += self._offset
-        images = values.reshape(-1, *self._shape)
+        images = values.reshape(pixels.shape)
         if self._augmentation.erasing > 0:
             erase(images, self._augmentation.erasing, draws)
         return images
@@ -263,13 +324,18 @@ class _Images:
         read_ahead(self._pixels_NHWC, self._indices.take(positions))
 
     def tensor(self, images_NHWC: np.ndarray) -> Tensor:
-        """Return ``B x C x H x W``; as channels-last nothing is moved."""
+        """Return them normalised, ``B x C x H x W``; as channels-last nothing is moved."""
+        shape = images_NHWC.shape
+        if self._early:
+            values = _tensor(images_NHWC).to(self._device)
+        else:
+            pixels = torch.from_numpy(images_NHWC.reshape(len(images_NHWC), -1)).to(self._device)
+            values = pixels.to(torch.float32, copy=True)
+            values.mul_(self._factors[0]).add_(self._factors[1])
+        images = values.view(shape).permute(0, 3, 1, 2)
         if self._layout == "channels-last":
-            return _tensor(images_NHWC).permute(0, 3, 1, 2)
-        count, height, width, channels = images_NHWC.shape
-        images_NCHW = _aligned(count, channels, height, width)
-        images_NCHW[...] = images_NHWC.transpose(0, 3, 1, 2)
-        return torch.from_numpy(images_NCHW)
+            return images
+        return images.clone(memory_format=torch.contiguous_format)
 
 
 class _Vectors:
@@ -279,16 +345,17 @@ class _Vectors:
         self._normalise = prepared.preprocessing.normalise
         self._inputs = prepared.inputs
         self._indices = indices
-        self._resident: np.ndarray | None = None
-        if prepared.inputs[:1].nbytes * len(indices) <= RESIDENT_BYTES:
-            self._resident = self._normalise(prepared.inputs[indices])
+        self._resident: Tensor | None = None
+        self.bytes_of_a_sample = prepared.inputs[:1].nbytes
+        if self.bytes_of_a_sample * len(indices) <= RESIDENT_BYTES:
+            self._resident = torch.from_numpy(self._normalise(prepared.inputs[indices]))
 
     def gather(self, positions: np.ndarray, draws: Draws) -> np.ndarray:
         """Return normalised vectors, ``B x D`` float32; nothing is drawn for them."""
         if self._resident is None:
             return self._normalise(self._inputs[self._indices.take(positions)])
-        vectors = _aligned(len(positions), *self._resident.shape[1:])
-        return self._resident.take(positions, axis=0, out=vectors, mode="clip")
+        vectors = self._resident.index_select(0, torch.from_numpy(positions))
+        return vectors.numpy()
 
     def tensor(self, vectors: np.ndarray) -> Tensor:
         """Return them as they are."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 _WORDS_PER_COUNT = 4  # one value of the Philox 4x64 counter gives four words of 64 bits
+_STRETCH = 4096  # positions whose draws are made together: those of the batches to come are there
 
 
 def _words(seed: int, epoch: int, purpose: str, first: int, count: int) -> np.ndarray:
@@ -84,8 +86,24 @@ class Draws:
         before_end = min(self.count, self.total - self.first)
         stretches = [(self.first, before_end), (0, self.count - before_end)]
         drawn = [
-            uniform(self.seed, self.epoch, purpose, first, count, per_sample)
-            for first, count in stretches
-            if count
+            self._stretch(purpose, first, count, per_sample) for first, count in stretches if count
         ]
         return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
+
+    def _stretch(self, purpose: str, first: int, count: int, per_sample: int) -> np.ndarray:
+        """Return the draws of ``count`` neighbouring positions, ``count x per_sample``."""
+        drawn = [
+            _drawn(self.seed, self.epoch, purpose, start, per_sample)[
+                max(first - start, 0) : first + count - start
+            ]
+            for start in range(first // _STRETCH * _STRETCH, first + count, _STRETCH)
+        ]
+        return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
+
+
+@lru_cache(maxsize=16)
+def _drawn(seed: int, epoch: int, purpose: str, first: int, per_sample: int) -> np.ndarray:
+    """Return the draws of a whole stretch, not to be written to."""
+    draws = uniform(seed, epoch, purpose, first, _STRETCH, per_sample)
+    draws.flags.writeable = False
+    return draws
