@@ -312,6 +312,27 @@ def test_an_opened_picture_is_decoded_as_its_file(pictures, tmp_path):
         assert prediction.probabilities == model.predict(stored).probabilities
 
 
+@pytest.mark.parametrize("side", [12, 90])  # small files, and such as are shared by threads
+def test_many_files_are_answered_in_order_as_one_by_one(pictures, tmp_path, side, monkeypatch):
+    monkeypatch.setattr("gradatim.data.store.cores", lambda: 3)
+    monkeypatch.setattr("gradatim.data.store.CHUNK_FILES", 7)
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(40)]
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
+    paths[5].write_text("no picture")
+    paths[39].unlink()
+    model = package.load(pictures)
+    together = model.predict(paths)
+    alone = [model.predict([path])[0] for path in paths]
+    assert [answer.name for answer in together] == [str(path) for path in paths]
+    assert [answer.error for answer in together] == [answer.error for answer in alone]
+    assert sum(bool(answer.error) for answer in together) == 2
+    for one, other in zip(together, alone, strict=True):
+        assert one.label == other.label
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+
+
 def test_what_cannot_be_read_does_not_lose_the_others(pictures, tmp_path):
     picture(1, tmp_path / "a.png")
     picture(4, tmp_path / "broken.png")

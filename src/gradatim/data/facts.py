@@ -101,15 +101,28 @@ _ARRAYS = ("content", "pixels", "sizes", "grey", "format", "treated")
 
 def content_of(path: str) -> tuple[bytes | Rejected, bytes]:
     """Return a file's bytes, or why there are none, and the hash of either."""
+    content = _read(path)
+    told = f"rejected {content}".encode() if isinstance(content, Rejected) else content
+    return content, blake2b(told, digest_size=DIGEST_BYTES).digest()
+
+
+def _read(path: str) -> bytes | Rejected:
     try:
-        content = read_bytes(path)
+        return read_bytes(path)
     except Rejected as fate:
-        return fate, blake2b(f"rejected {fate}".encode(), digest_size=DIGEST_BYTES).digest()
-    return content, blake2b(content, digest_size=DIGEST_BYTES).digest()
+        return fate
 
 
-def read_chunk(paths: Sequence[str], policy: Policy) -> tuple[Facts, np.ndarray]:
-    """Read, hash, decode and fit some files; return their facts and the pixels of the usable."""
+def read_chunk(
+    paths: Sequence[str], policy: Policy, *, hashed: bool = True
+) -> tuple[Facts, np.ndarray]:
+    """Read, hash, decode and fit some files; return their facts and the pixels of the usable.
+
+    Args:
+        paths: of the files.
+        policy: what the pictures are fitted to.
+        hashed: else both hashes are zeros, for one who will not look for equal files.
+    """
     count = len(paths)
     content, digests = bytearray(), bytearray()
     sizes = np.zeros((count, 2), dtype=np.int32)
@@ -119,7 +132,7 @@ def read_chunk(paths: Sequence[str], policy: Policy) -> tuple[Facts, np.ndarray]
     pixels = np.empty((count, policy.size, policy.size, policy.channels), dtype=np.uint8)
     used = 0
     for row, path in enumerate(paths):
-        read, digest = content_of(path)
+        read, digest = content_of(path) if hashed else (_read(path), bytes(DIGEST_BYTES))
         content += digest
         try:
             if isinstance(read, Rejected):
@@ -132,7 +145,7 @@ def read_chunk(paths: Sequence[str], policy: Policy) -> tuple[Facts, np.ndarray]
         fitted = to_channels(picture.pixels, policy.channels)
         pixels[used] = fit_to(fitted, policy.size, policy.shape, policy.interpolation)
         used += 1
-        digests += _picture_digest(picture)
+        digests += _picture_digest(picture) if hashed else bytes(DIGEST_BYTES)
         sizes[row] = picture.width, picture.height
         grey[row] = picture.grey
         form[row] = _FORMAT_NUMBERS[picture.format]

@@ -97,6 +97,24 @@ class Store:
     seconds: float = 0.0
 
 
+def read_each(paths: Sequence[str], policy: Policy) -> Generator[np.ndarray | str, None, None]:
+    """Yield every picture as a store would hold it, or why it cannot be used, in order.
+
+    They are decoded as a store is, by as many threads or processes, but nothing is kept.
+
+    Args:
+        paths: of files.
+        policy: what the pictures are fitted to.
+    """
+    each = policy.size**2 * policy.channels
+    chunks, workers, small = _chunks(paths, fingerprints(paths), each)
+    with quiet(), closing(_decoded(chunks, policy, workers, small, hashed=False)) as results:
+        for facts, pixels in results:
+            rows = iter(pixels)
+            for row in range(len(facts)):
+                yield facts.reasons[row] if row in facts.reasons else next(rows)
+
+
 Choose = Callable[[np.ndarray, np.ndarray], Policy]
 """From the sizes (``K x 2``) and greyness (``K``) of the usable pictures to the policy: a pure
 function, which takes no pictures (``K = 0``) as well."""
@@ -348,13 +366,18 @@ def _chunks(
 
 
 def _decoded(
-    chunks: Sequence[Sequence[str]], policy: Policy, workers: int, small: bool
+    chunks: Sequence[Sequence[str]],
+    policy: Policy,
+    workers: int,
+    small: bool,
+    *,
+    hashed: bool = True,
 ) -> Generator[tuple[Facts, np.ndarray], None, None]:
     """Yield what comes of every chunk in order, by threads, processes or here."""
     many = sum(map(len, chunks)) >= decoders.LEAST_FILES
     if small and many and cores() > 1:
         return decoders.decoded(chunks, policy, cores())
-    return _in_order(partial(read_chunk, policy=policy), chunks, workers)
+    return _in_order(partial(read_chunk, policy=policy, hashed=hashed), chunks, workers)
 
 
 def _in_order(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,9 +225,19 @@ class Model:
             arrays = (inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
             for array in arrays:
                 yield from _each(self.preprocessing.read_array, array)
+        elif self.spec.kind == "image" and _are_paths(inputs):
+            yield from self._read_files([os.fspath(item) for item in inputs])
         else:
             for item in inputs:
                 yield self._read_one(item)
+
+    def _read_files(self, paths: Sequence[str]) -> Iterator[Read]:
+        """Yield many image files, read ahead by several threads or processes."""
+        from gradatim.data.store import read_each
+
+        with closing(read_each(paths, self.preprocessing.policy)) as contents:
+            for path, content in zip(paths, contents, strict=True):
+                yield path, content if isinstance(content, str) else content[None]
 
     def _read_one(self, item: Any) -> Read:
         """Return one input in its stored form, or why it cannot be read."""
@@ -265,6 +276,13 @@ class Model:
                 return name, error.message()
         length = None if self.spec.task == "next-token" else self.preprocessing.length
         return name, self.preprocessing.read_texts([str(text)], length)
+
+
+def _are_paths(inputs: Any) -> bool:
+    """Return whether these are paths, and so many that threads pay."""
+    if not isinstance(inputs, list | tuple) or len(inputs) < MANY:
+        return False
+    return all(isinstance(item, str | Path) for item in inputs)
 
 
 def _each(read: Callable[[Any], np.ndarray], many: Any) -> Iterator[Read]:
