@@ -530,3 +530,26 @@ def test_all_samples_in_each_of_few_steps_that_still_fall(fall, found):
     counts = {"labels": [150, 150], "right": [80, 80], "samples": 300}
     events = [*trained(curve, loss=counts), *seen]
     assert bool(answers("batch-size-unsuited", *events, steps=40)) == found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alarms"), [(60, 85, True), (60, 66, False), (90, 99, False)]
+)
+def test_squared_errors_of_classes_alarm_where_cross_entropy_predicts_more(before, after, alarms):
+    def run(right):
+        paired = {"labels": [100, 100], "right": [right, right]}
+        seen = {
+            "event": "evaluation",
+            "step": 90,
+            "model": "Net",
+            "training": False,
+            "paired": paired,
+        }
+        loss = {"name": "mse_loss", "labels": None, "constant": 0.25, "classes": None,
+                "target": {"shape": [16, 2], "low": 0.0, "high": 1.0, "one_hot": True}}  # fmt: skip
+        return [*trained([0.25, *[0.1] * 99], loss=loss), seen]
+
+    first = answers("wrong-loss", *run(before))
+    assert isinstance(first, Want) == (before < 85)
+    (found,) = answers("wrong-loss", *run(before), trials={"cross-entropy": record(*run(after))})
+    assert (found.level == "alarm") == alarms

@@ -1,6 +1,7 @@
 """Treatments: each makes its patient better, and changes one thing of a healthy run."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -115,8 +116,12 @@ def test_a_treatment_makes_its_patient_better(treatment, results):
 
 
 @pytest.mark.parametrize(
-    "treatment", ["usual-optimiser-settings", "no-weight-decay", "no-dropout", "nothing-frozen"]
-)
+    "treatment",
+    [
+        "usual-optimiser-settings", "no-weight-decay", "no-dropout", "nothing-frozen",
+        "cross-entropy",
+    ],
+)  # fmt: skip
 def test_a_treatment_without_a_patient_changes_no_bit(treatment, results):
     assert results[treatment, "healthy"] == results["", "healthy"]
 
@@ -135,6 +140,21 @@ def test_one_batch_is_learned_by_heart_and_the_rest_is_not(results):
 
 def test_shuffled_labels_cannot_be_learned(results):
     assert results["labels-shuffled", "healthy"]["seen"] > 0.3
+
+
+@pytest.mark.parametrize("probable", [False, True])
+def test_errors_of_classes_become_the_cross_entropy_of_what_was_given(probable):
+    torch = pytest.importorskip("torch")
+    from gradatim.treatments.cross_entropy import instead
+
+    scores = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
+    target = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    chosen = [math.exp(2.0) / sum(map(math.exp, (2, 0, -1))),
+              math.exp(0.5) / sum(map(math.exp, (0.5, 0.5, 3)))]  # fmt: skip
+    found = instead(scores.softmax(1) if probable else scores, target)
+    assert float(found) == pytest.approx(-sum(map(math.log, chosen)) / 2, rel=1e-5)
+    for other in (target[:, :1], target * 2, torch.ones(2, 3), target[0]):
+        assert instead(scores[:, :1] if other.shape[-1] == 1 else scores, other) is None
 
 
 @pytest.mark.parametrize("treatment", TREATMENTS)

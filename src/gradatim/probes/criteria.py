@@ -98,6 +98,10 @@ def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any], value: 
         numbers["elements"] = int(max(target.numel(), given.numel()))
     if name in REGRESSION and given.dim() >= 1 and target.numel():
         numbers["targets_outside"] = _outside(given, target)
+        if target.dim() == 2 and target.shape[1] > 1:
+            rows = few(target).float()
+            marks = bool(((rows == 0) | (rows == 1)).all()) and bool((rows.sum(1) == 1).all())
+            numbers["target"]["one_hot"] = marks
     return numbers
 
 

@@ -14,6 +14,7 @@ TREATMENTS = {
     "no-weight-decay": "gradatim.treatments.weight_decay:remove",
     "no-dropout": "gradatim.treatments.dropout:remove",
     "nothing-frozen": "gradatim.treatments.freezing:undo",
+    "cross-entropy": "gradatim.treatments.cross_entropy:train_by",
     "clipping": "gradatim.treatments.clipping:usual",
     "larger-batch": "gradatim.treatments.larger_batch:eightfold",
     "learning-rate-tenfold": "gradatim.treatments.learning_rate:tenfold",

@@ -15,7 +15,8 @@ NAMES: tuple[str, ...] = (
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
 )
-NAMES += ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+NAMES += REGRESSION
 
 
 def change_targets(change: Callable[[Tensor], Tensor]) -> None:
