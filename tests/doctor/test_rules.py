@@ -553,3 +553,22 @@ def test_squared_errors_of_classes_alarm_where_cross_entropy_predicts_more(befor
     assert isinstance(first, Want) == (before < 85)
     (found,) = answers("wrong-loss", *run(before), trials={"cross-entropy": record(*run(after))})
     assert (found.level == "alarm") == alarms
+
+
+@pytest.mark.parametrize(("right", "found"), [(4, ["under-trained"]), (8, [])])
+def test_a_run_cut_short_on_a_steep_slope_is_under_trained(right, found):
+    curve = [0.8 - 0.0037 * i for i in range(100)]
+    late = trained(curve, steps=range(1, 101, 9), loss={"right": [right, right]})
+    assert [item.name for item in answers("under-trained", *late)] == found
+    flat = [max(0.5, value) for value in curve]
+    assert not answers("under-trained", *trained(flat))
+
+
+@pytest.mark.parametrize(("scheduled", "found"), [(True, ["schedule-bug"]), (False, [])])
+def test_a_warm_up_that_nobody_steps(scheduled, found):
+    optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "parameters": [],
+                 "groups": [{"lr": 1e-4, "initial_lr": 0.1}], "file": "train.py", "line": 9}  # fmt: skip
+    schedule = {"event": "scheduler", "kind": "LambdaLR", "file": "train.py", "line": 12}
+    events = [optimiser, *[schedule] * scheduled, losses([0.7] * 100, rate=1e-4)]
+    events += [backward(step) for step in range(1, 9)]
+    assert [item.name for item in answers("schedule-bug", *events)] == found

@@ -8,7 +8,8 @@ warm-up that never ends lets it grow until the loss rises, or leaves it at nothi
 Evidence: an alarm when the rate is below a thousandth of its peak for more than half of the run and
 the loss is not far below the baseline (30 %) or hardly fell afterwards; or when the rate rises to
 the very end, at least fivefold, and the loss has risen from its lowest by a tenth of the baseline,
-or the run does badly and ends below a third of the rate that the optimiser was given.
+or the run does badly and ends below a third of the rate that the optimiser was given; or when the
+run does badly and the rate stays where a schedule began it, below that third: nobody steps it.
 
 Wrong when: a learning-rate range test is meant; then it ends soon after the loss rises.
 
@@ -52,6 +53,31 @@ def _collapsed(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     )
 
 
+def _never_stepped(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
+    """Look for a schedule that begins with a small rate and is left there."""
+    meant, badly = _meant(facts), outcome(facts)
+    rate = trace[-1][1]
+    still = all(other == rate for _, other in trace)
+    if not facts.schedulers or not still or not meant or rate >= meant / 3 or not badly.bad:
+        return None
+    return found(
+        "schedule-bug",
+        "the schedule is never stepped: the learning rate stays where its warm-up begins",
+        number("learning rate / the optimiser's", rate / meant, 1 / 3, 1.0),
+        *badly.evidence,
+        where=at(facts.schedulers[-1]),
+        step=1,
+        cures=[("step the schedule after the optimiser", "scheduler.step()")],
+    )
+
+
+def _meant(facts: Facts) -> float | None:
+    """Return the learning rate that the optimiser was given, where a schedule works from it."""
+    groups = (group for event in facts.optimisers.values() for group in event["groups"])
+    rate = next((group.get("initial_lr") for group in groups), None)
+    return float(rate) if rate else None
+
+
 def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     values = [rate for _, rate in trace]
     later = values[len(values) // 5 :]
@@ -63,10 +89,7 @@ def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
 
 def _never_reached(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     """Look for a warm-up that the run ends within, far below the rate that was meant."""
-    meant = next(
-        (g.get("initial_lr") for o in facts.optimisers.values() for g in o["groups"]), None
-    )
-    badly = outcome(facts)
+    meant, badly = _meant(facts), outcome(facts)
     if not meant or trace[-1][1] >= meant / 3 or not badly.bad or badly.risen:
         return None
     scheduler = facts.schedulers[-1] if facts.schedulers else {}
@@ -107,7 +130,7 @@ def judge(facts: Facts) -> Answer:
     trace = rates(facts)
     if len(trace) < 30 or max(rate for _, rate in trace) <= 0:
         return []
-    finding = _collapsed(facts, trace) or _endless(facts, trace)
+    finding = _collapsed(facts, trace) or _endless(facts, trace) or _never_stepped(facts, trace)
     return [finding] if finding else []
 
 
