@@ -555,15 +555,6 @@ def test_squared_errors_of_classes_alarm_where_cross_entropy_predicts_more(befor
     assert (found.level == "alarm") == alarms
 
 
-@pytest.mark.parametrize(("right", "found"), [(4, ["under-trained"]), (8, [])])
-def test_a_run_cut_short_on_a_steep_slope_is_under_trained(right, found):
-    curve = [0.8 - 0.0037 * i for i in range(100)]
-    late = trained(curve, steps=range(1, 101, 9), loss={"right": [right, right]})
-    assert [item.name for item in answers("under-trained", *late)] == found
-    flat = [max(0.5, value) for value in curve]
-    assert not answers("under-trained", *trained(flat))
-
-
 @pytest.mark.parametrize(("scheduled", "found"), [(True, ["schedule-bug"]), (False, [])])
 def test_a_warm_up_that_nobody_steps(scheduled, found):
     optimiser = {"event": "optimiser", "optimiser": 0, "kind": "SGD", "parameters": [],
@@ -572,3 +563,78 @@ def test_a_warm_up_that_nobody_steps(scheduled, found):
     events = [optimiser, *[schedule] * scheduled, losses([0.7] * 100, rate=1e-4)]
     events += [backward(step) for step in range(1, 9)]
     assert [item.name for item in answers("schedule-bug", *events)] == found
+
+
+def folds(rates, apart=True):
+    """Return two optimisers that follow one another, or take turns."""
+    made = [{"event": "optimiser", "optimiser": n, "kind": "SGD", "groups": [{"lr": rate}],
+             "parameters": [], "file": "train.py", "line": 9}
+            for n, rate in enumerate(rates)]  # fmt: skip
+    owner = (lambda step: step > 50) if apart else (lambda step: step % 2)
+    return [*made, *[update(s, optimiser=int(owner(s))) for s in range(1, 101, 7)]]
+
+
+@pytest.mark.parametrize(
+    ("rates", "apart", "known"),
+    [((0.1, 0.1), True, True), ((0.1, 0.1), False, False), ((0.1, 1.0), True, False)],
+)
+def test_folds_are_one_run_and_players_or_a_search_are_not(rates, apart, known):
+    facts = Facts(record(*folds(rates, apart), *trained([0.7] * 100)))
+    assert facts.several_runs == known
+    assert (facts.baseline is not None) == known
+    assert bool(outcome(facts).bad) == known
+
+
+def test_labels_that_tell_real_from_made_up_samples_are_not_unsorted():
+    real = {"event": "labels", "counts": [0, 16]}
+    made = {"event": "labels", "counts": [16, 0]}
+    both = [{**kind, "step": step} for step in range(1, 17) for kind in (real, made)]
+    events = trained([0.7] * 100, loss={"labels": None})
+    assert answers("not-shuffled", *events, *both) == []
+    apart = [{**(real if step > 8 else made), "step": step} for step in range(1, 17)]
+    assert len(answers("not-shuffled", *events, *apart)) == 1
+
+
+@pytest.mark.parametrize(("shape", "found"), [([16, 4, 9, 9], 1), ([9, 16, 4], 0)])
+def test_attention_over_the_samples_of_a_batch(shape, found):
+    events = [backward(step, over_first_axis=[shape]) for step in range(1, 9)]
+    assert len(answers("softmax-over-batch", *events)) == found
+
+
+@pytest.mark.parametrize(("shape", "found"), [([50, 7, 8], 1), ([7, 50, 8], 0), ([50, 50, 8], 0)])
+def test_a_loader_s_batch_in_the_place_of_time(shape, found):
+    call = {"name": "Net.rnn", "kind": "GRU", "shape": shape, "batch_first": False}
+    passes = [{"event": "forward", "model": "Net", "step": s, "training": True, "calls": [call],
+               "file": "train.py", "line": 3} for s in range(1, 5)]  # fmt: skip
+    loader = {"event": "loader", "batch_size": 50, "samples": 500, "sampler": "RandomSampler"}
+    words = [backward(step, loss={"samples": 31}) for step in range(1, 5)]
+    assert len(answers("swapped-axes", loader, *passes, *words)) == found
+
+
+def test_parameters_owned_twice_while_others_are_owned_by_none():
+    weights = [{"name": "Net.a.weight", "shape": [4, 4], "trainable": True}]
+    owners = [{"event": "optimiser", "optimiser": n, "kind": "Adam", "groups": [], "file": "gan.py",
+               "parameters": weights, "line": 9 + n} for n in (0, 1)]  # fmt: skip
+    events = [net("a", "b", "c"), *[update(s, optimiser=s % 2) for s in range(1, 9)]]
+    events += trained([0.7] * 100, reached=["Net.a.weight", "Net.b.weight"])
+    name = "optimiser-owns-wrong-parameters"
+    assert [item.level for item in answers(name, *events, *owners)] == ["alarm"]
+    apart = {**owners[1], "parameters": [{**weights[0], "name": "Net.c.weight"}]}
+    assert [item.level for item in answers(name, *events, owners[0], apart)] == ["note"]
+
+
+@pytest.mark.parametrize(("count", "found"), [(1, []), (2, ["inputs-not-normalised"])])
+def test_a_table_beside_raw_numbers_does_not_normalise_them(count, found):
+    raw = {
+        "shape": [16, 3],
+        "kind": "float32",
+        "mean": 900.0,
+        "std": 700.0,
+        "low": 0.0,
+        "high": 3e3,
+    }
+    passes = [{"event": "forward", "model": "Net", "step": s, "training": True, "inputs": [raw] * count,
+               "calls": [{"name": "Net.t", "kind": "Embedding"}], "file": "train.py", "line": 3}
+              for s in range(1, 9)]  # fmt: skip
+    answer = answers("inputs-not-normalised", *passes, *trained([0.7] * 100))
+    assert [item.name for item in answer] == found

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from statistics import fmean, median, pvariance
 from typing import Any
 
@@ -200,7 +201,27 @@ class Facts:
             and (e["training"] or e["model"] not in trained)
         }
         dense = min(8, self.steps)
-        return len(stepping) > 1 or (dense >= 4 and len(inside) >= 0.7 * dense)
+        several = len(stepping) > 1 and not self.several_runs
+        return several or (dense >= 4 and len(inside) >= 0.7 * dense)
+
+    @cached_property
+    def several_runs(self) -> bool:
+        """Whether optimisers of one kind and rate follow one another: folds, or seeds.
+
+        Each ends before the next begins, so they do not play against one another, and the loss
+        tells of each of them. Rates that differ are a search, whose last run need not be good.
+        """
+        spans: dict[int, list[int]] = {}
+        for event in self.updates:
+            if "backward" in event["calls"]:
+                spans.setdefault(event["optimiser"], []).append(event["step"])
+        ordered = sorted((min(steps), max(steps)) for steps in spans.values())
+        made = [self.optimisers[index] for index in spans if index in self.optimisers]
+        settings = {
+            (event["kind"], tuple(group.get("lr") for group in event["groups"])) for event in made
+        }
+        apart = all(one[1] < other[0] for one, other in pairwise(ordered))
+        return len(spans) > 1 and apart and len(made) == len(spans) and len(settings) == 1
 
     @cached_property
     def baseline(self) -> float | None:
@@ -487,12 +508,13 @@ class Facts:
 
     @cached_property
     def training_accuracy(self) -> float | None:
-        """Accuracy over the training batches looked at in the last quarter of the run."""
-        late = [
-            c
-            for c in self.criteria
-            if c.get("right") and c.get("labels") and c["step"] > 0.75 * self.steps
-        ]
+        """Accuracy over the training batches looked at in the last quarter of the run.
+
+        Or in its second half, where looks have become so rare that there is none later.
+        """
+        counted = [c for c in self.criteria if c.get("right") and c.get("labels")]
+        late = [c for c in counted if c["step"] > 0.75 * self.steps]
+        late = late or [c for c in counted if c["step"] > 0.5 * self.steps]
         total = sum(sum(c["labels"]) for c in late)
         return sum(sum(c["right"]) for c in late) / total if total else None
 

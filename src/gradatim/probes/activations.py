@@ -185,7 +185,7 @@ def is_linear(graph: Graph) -> bool:
     if len(products) < 2:
         return False
     last = max(node.order for node in products)
-    allowed = _LINEAR | {"Add", "Slice", "Select", "Cat"}
+    allowed = _LINEAR | {"Add", "Slice", "Select", "Cat", "ConstantPadNd"}
     return all(node.operation in allowed for node in graph.nodes if node.order <= last)
 
 
@@ -242,6 +242,17 @@ def hazards(graph: Graph) -> list[Numbers]:
         bad = int(hazard[1](few(values)).sum())
         if bad:
             found.append({"operation": node.operation.lower(), "values": bad})
+    return found
+
+
+def over_first_axis(graph: Graph) -> list[list[int]]:
+    """Return the shapes of softmaxes inside the network that are taken over the first of 3 axes."""
+    found = []
+    for node in graph.nodes:
+        if "Softmax" in node.name and node.shape is not None and len(node.shape) >= 3:
+            axis = node.saved("dim")
+            if isinstance(axis, int) and axis in (0, (1 << 64) - len(node.shape)):
+                found.append(list(node.shape))
     return found
 
 

@@ -165,14 +165,19 @@ def _outside(given: Tensor, target: Tensor) -> Numbers:
 
 def revealing(inputs: Tensor, labels: Tensor) -> Numbers | None:
     """Return the feature that varies least within a class, as a share of its whole variance."""
-    if labels.dim() != 1 or labels.is_floating_point() or len(inputs) != len(labels):
+    labels = labels.detach()
+    if labels.dim() == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dim() != 1 or len(inputs) != len(labels):
         return None
+    if labels.is_floating_point() and not bool(((labels == 0) | (labels == 1)).all()):
+        return None  # numbers, not classes
     rows = few(inputs).float().flatten(1)
     if len(rows) < 16 or rows.shape[1] > 4096 or not bool(torch.isfinite(rows).all()):
         return None
     index = labels[: len(rows)].long()
     classes = int(index.max()) + 1 if len(index) else 0
-    if int(index.min()) < 0 or not 3 <= classes <= MOST_CLASSES:
+    if int(index.min()) < 0 or not 2 <= classes <= MOST_CLASSES:
         return None
     hot = torch.nn.functional.one_hot(index, classes).float()
     means = (hot.t() @ rows) / hot.sum(0).clamp_min(1).unsqueeze(1)

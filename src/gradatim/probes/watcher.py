@@ -31,6 +31,7 @@ from gradatim.probes.activations import (
     hazards,
     is_linear,
     layers,
+    over_first_axis,
 )
 from gradatim.probes.by_hand import ByHand
 from gradatim.probes.evaluations import Evaluations
@@ -318,6 +319,7 @@ class Watcher:
         always.replace(torch.autograd, "grad", self._around_grad)
         for kind in (torch.no_grad, torch.inference_mode):
             always.replace(kind, "__enter__", self._around_no_grad)
+        always.replace(torch.set_grad_enabled, "__init__", self._around_grad_mode)
         always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
         always.replace(torch.optim.lr_scheduler.LRScheduler, "__init__", self._around_scheduler)
         for name in ("clip_grad_norm_", "clip_grad_value_"):
@@ -411,6 +413,14 @@ class Watcher:
             return original(context)
 
         return enter
+
+    def _around_grad_mode(self, original: Function) -> Function:
+        def initialise(context: Any, mode: bool) -> None:
+            if not (mode or self.busy or self._stepping or self.forwards.close):
+                self._look(self._evaluation_may_begin)
+            original(context, mode)
+
+        return initialise
 
     def _around_zero_grad(self, original: Function) -> Function:
         def zero_grad(owner: Any, *arguments: Any, **options: Any) -> None:
@@ -649,6 +659,7 @@ class Watcher:
             facts["batch_norms"] = batch_norms(graph, name_of)
             facts["hazards"] = hazards(graph)
             facts["linear"] = is_linear(graph)
+            facts["over_first_axis"] = over_first_axis(graph)
         self._write("backward", step=self.step + 1, **facts)
         self._leaves(graph)
 

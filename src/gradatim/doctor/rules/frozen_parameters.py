@@ -70,7 +70,7 @@ def judge(facts: Facts) -> Answer:
         step=1,
         cures=[("unfreeze the last layer", "model.head.requires_grad_(True)")],
     )
-    if suspect and not sure and gain is None and (badly.share or 0.0) > 0.3:
+    if suspect and not sure and gain is None and (badly.share or badly.part or 0.0) > 0.3:
         return Want(("nothing-frozen",), "layers are frozen that never learned", [finding])
     return [finding]
 

@@ -34,8 +34,9 @@ _NORMALISING = ("Norm", "Embedding")
 def normalises_first(facts: Facts) -> bool:
     """Say whether the first layer with weights normalises or looks up its input."""
     for event in facts.forwards[:1]:
-        for call in event["calls"][:1]:
-            return any(word in call["kind"] for word in _NORMALISING)
+        words = _NORMALISING if len(event.get("inputs") or []) < 2 else _NORMALISING[:1]
+        for call in event["calls"][:1]:  # a table looks up another input than the first
+            return any(word in call["kind"] for word in words)
     return False
 
 

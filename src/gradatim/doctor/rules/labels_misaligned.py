@@ -64,6 +64,9 @@ def never_beyond_chance(facts: Facts) -> Evidence | None:
 
 def _by_heart(facts: Facts, share: float) -> Finding | None:
     """Look for a run that learns what it sees, and nothing that holds for other samples."""
+    classes = any(c.get("labels") or c.get("target", {}).get("one_hot") for c in facts.criteria)
+    if not classes:
+        return None  # what evaluations compare was not trained on
     accuracy = facts.training_accuracy
     ahead = bool(
         accuracy and facts.accuracies and accuracy - max(a for _, a in facts.accuracies) > GAP

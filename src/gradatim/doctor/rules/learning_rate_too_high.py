@@ -12,8 +12,9 @@ later ones move it less than 0.03: adaptive methods begin with longer steps), or
 half the loss exceeds three times both its beginning and the baseline. With the treatment: the run
 ends above half of its baseline (or the classifying part of a loss of unknown terms does; or above
 a quarter, where the loss leapt or the steps are long as above), and at a tenth of the rate its last
-loss is below half of what it was, by a quarter of the baseline; after such a leap, clearly lower is
-enough. The absolute rate is never judged: 0.1 is right for many networks trained with momentum.
+loss is below half of what it was, by a quarter of the baseline; after such a leap or such steps,
+clearly lower is enough. The absolute rate is never judged: 0.1 is right for many networks trained
+with momentum.
 
 Wrong when: inputs or targets of a large scale make any rate too high; those are named as cause.
 
@@ -83,7 +84,8 @@ def judge(facts: Facts) -> Answer:
     gain = better(facts, "learning-rate-tenth")
     if gain is not None:
         evidence.append(number("last loss at a tenth of the rate", gain.late, None, None))
-        sure = sure or gain.much or (leapt and gain.clear)
+        strange = leapt or (step is not None and step > MOVED)
+        sure = sure or gain.much or (strange and gain.clear)
     if not sure:
         if gain is not None:
             return []

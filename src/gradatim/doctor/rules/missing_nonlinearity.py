@@ -7,7 +7,8 @@ Why: two linear layers are one linear layer. However deep, such a network can on
 plane.
 
 Evidence: exact. A network of several layers without any non-linear operation is an alarm when the
-run does badly, or ends above 15 % of its baseline with a pair of layers as below; else a note. A
+run does badly, or ends above 15 % of its baseline with three layers or more, or a pair of layers as
+below; else a note. A
 pair of dense layers whose middle is at least as wide as one of its ends (a bottleneck is narrower),
 or of convolutions with kernels larger than one (separable ones end in one of size one), is an alarm
 when the run ends above half of its baseline, else a note; a note too where the run learns nothing
@@ -74,7 +75,8 @@ def judge(facts: Facts) -> Answer:
         name = layers[1]["parameters"][0] if len(layers) > 1 else None
         says = f"{len(layers)} layers without anything non-linear between: they are worth one"
         badly = outcome(facts)
-        poor = facts.finished and (badly.share or 0.0) > FIT and bool(_pair(facts.backwards[-1]))
+        stack = len(layers) > 2 or bool(_pair(facts.backwards[-1]))
+        poor = facts.finished and (badly.share or 0.0) > FIT and stack
         return [_found(facts, bool(badly.bad) or poor, name, says, len(layers))]
     pairs = [pair for event in facts.backwards if (pair := _pair(event))]
     if len(pairs) < len(facts.backwards):

@@ -28,7 +28,13 @@ RATIO, BATCHES, SAMPLES = 0.5, 8, 8
 
 def judge(facts: Facts) -> Answer:
     """Compare the entropy within batches with that of all labels."""
-    batches = [counts for _, counts in facts.labels if sum(counts) >= SAMPLES]
+    if facts.several_players:
+        return NotSeen("labels that tell players apart are not drawn")
+    by_step: dict[int, list[list[int]]] = {}
+    for step, counts in facts.labels:
+        by_step.setdefault(step, []).append(counts)
+    steps = [added(readings) for readings in by_step.values()]
+    batches = [counts for counts in steps if sum(counts) >= SAMPLES]
     if len(batches) < BATCHES:
         return NotSeen(f"fewer than {BATCHES} labelled batches of {SAMPLES} samples")
     totals = added(batches)

@@ -9,7 +9,8 @@ made leaves the optimiser with the old tensors: the new ones get gradients and a
 Evidence: exact. Alarms when both kinds exist after three steps of every optimiser; a parameter of
 the same shape on both sides is the usual picture. Reached and unowned parameters alone are a note,
 as training only a part of a model is common; an alarm when they are more than half of what the loss
-reaches and the run does badly, or at least a third and the run ends above half of its baseline.
+reaches and the run does badly, or at least a third and the run ends above half of its baseline, or
+when two optimisers that step hold the same parameters: one of them was meant for these.
 
 Wrong when: another optimiser takes the others later. All optimisers that ever stepped count.
 
@@ -17,6 +18,8 @@ Cure: build the optimiser after the last change to the model.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import outcome, unfit
@@ -45,6 +48,8 @@ def judge(facts: Facts) -> Answer:
     alarm = bool(stale and (replaced or share == 1.0))
     alarm = alarm or (share > MOST and bool(outcome(facts).bad))
     alarm = alarm or (share >= MANY and unfit(facts))
+    counted = Counter(i["name"] for e in active for i in e["parameters"])
+    alarm = alarm or any(count > 1 for count in counted.values())
     return [
         found(
             "optimiser-owns-wrong-parameters",

@@ -8,8 +8,8 @@ warm-up that never ends lets it grow until the loss rises, or leaves it at nothi
 Evidence: an alarm when the rate is below a thousandth of its peak for more than half of the run and
 the loss is not far below the baseline (30 %) or hardly fell afterwards; or when the rate rises to
 the very end, at least fivefold, and the loss has risen from its lowest by a tenth of the baseline,
-or the run does badly and ends below a third of the rate that the optimiser was given; or when the
-run does badly and the rate stays where a schedule began it, below that third: nobody steps it.
+or the run does badly and never gets to a third of the rate that the optimiser was given; or when
+the run does badly and the rate stays where a schedule began it, below that third: nobody steps it.
 
 Wrong when: a learning-rate range test is meant; then it ends soon after the loss rises.
 
@@ -81,22 +81,25 @@ def _meant(facts: Facts) -> float | None:
 def _endless(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     values = [rate for _, rate in trace]
     later = values[len(values) // 5 :]
+    never = _never_reached(facts, trace)
     rising = all(b >= a for a, b in pairwise(values))
-    if not rising or later[-1] < 5 * values[0] or later[-1] < 1.5 * later[0]:
-        return None
-    return _never_reached(facts, trace) or _overshot(facts, trace)
+    if never or not rising or later[-1] < 5 * values[0] or later[-1] < 1.5 * later[0]:
+        return never
+    return _overshot(facts, trace)
 
 
 def _never_reached(facts: Facts, trace: list[tuple[int, float]]) -> Finding | None:
     """Look for a warm-up that the run ends within, far below the rate that was meant."""
     meant, badly = _meant(facts), outcome(facts)
-    if not meant or trace[-1][1] >= meant / 3 or not badly.bad or badly.risen:
+    highest = max(rate for _, rate in trace)
+    climbs = highest > 2 * trace[0][1]
+    if not meant or not climbs or highest >= meant / 3 or not badly.bad or badly.risen:
         return None
     scheduler = facts.schedulers[-1] if facts.schedulers else {}
     return found(
         "schedule-bug",
         "the run ends within the warm-up, at a small part of the learning rate that was meant",
-        number("last learning rate / the optimiser's", trace[-1][1] / meant, 1 / 3, 1.0),
+        number("highest learning rate / the optimiser's", highest / meant, 1 / 3, 1.0),
         *badly.evidence,
         where=at(scheduler),
         step=trace[len(trace) // 2][0],

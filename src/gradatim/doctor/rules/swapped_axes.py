@@ -6,9 +6,10 @@ length; pictures that are far smoother when their memory is read channels-last.
 Why: with batch and time swapped the network walks over the samples and mixes them. ``view`` where
 ``permute`` was meant cuts pictures into stripes. Both run without an error.
 
-Evidence: exact for such modules: the batch's length is that of the loss's targets, and the
-second axis is longer than one. For pictures: neighbours correlate by 0.2 more when read
-channels-last, in the batches looked at (pictures are smooth; noise is smooth in neither reading).
+Evidence: exact for such modules: the batch's length is that of the loss's targets, or what the
+data loaders give, and the second axis is longer than one (and no loader's batch). For pictures:
+neighbours correlate by 0.2 more when read channels-last, in the batches looked at (pictures are
+smooth; noise is smooth in neither reading).
 
 Wrong when: time and batch have the same length throughout, which is not reported.
 
@@ -35,7 +36,7 @@ def _time(facts: Facts) -> Finding | None:
             shape = call.get("shape") or []
             if call.get("batch_first") is not False or len(shape) != 3 or not count or count < 2:
                 continue
-            if count == shape[0] * shape[1] and shape[0] in loaded and shape[1] not in loaded:
+            if shape[0] in loaded and shape[1] not in loaded:
                 count = shape[0]  # one loss for each time step
             if shape[0] == count and shape[1] not in (1, count):
                 return found(

@@ -7,8 +7,8 @@ Why: a feature that is computed from the label (a file name, a later measurement
 makes training easy and worthless.
 
 Evidence: only ``gradatim audit`` can know, from the data. From a script: a feature
-that varies between classes and not at all within them (less than 1e-6 of its variance), always the
-same one, in at least four batches with three classes or more. A note; an alarm when new samples are
+that varies between classes and hardly at all within them (less than 1e-4 of its variance), always
+the same one, in at least four batches. A note; an alarm when new samples are
 predicted far worse than training samples, which is what such a feature does.
 
 Wrong when: the feature is known at prediction time too.
@@ -24,13 +24,15 @@ from gradatim.doctor.facts import Facts
 from gradatim.doctor.outcome import generalises_badly
 from gradatim.doctor.rule import Answer, NotSeen, Rule, at, found, number
 
+WITHIN = 1e-4
+
 
 def judge(facts: Facts) -> Answer:
     """Look for a feature that is decided by the label."""
     seen = [e["revealing"] for e in facts.backwards if e.get("revealing")]
     if len(seen) < 4:
         return NotSeen("inputs and labels were not seen together")
-    told = [item for item in seen if item["within"] < 1e-6]
+    told = [item for item in seen if item["within"] < WITHIN]
     feature, count = Counter(item["feature"] for item in told).most_common(1)[0] if told else (0, 0)
     if count < 4 or count < 0.9 * len(seen):
         return []
@@ -41,7 +43,7 @@ def judge(facts: Facts) -> Answer:
         found(
             "target-leakage",
             f"feature {feature} of the input tells the label exactly",
-            number("share of its variance within a class", 0.0, 1e-6, None),
+            number("share of its variance within a class", told[0]["within"], WITHIN, None),
             level="alarm" if shows else "note",
             where=at(facts.forwards[0]),
             step=1,

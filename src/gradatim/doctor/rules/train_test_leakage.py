@@ -39,6 +39,8 @@ def judge(facts: Facts) -> Answer:
             len(early) > 2 and "loss" not in event and "paired" not in event
         ):
             continue  # passes inside the training steps: a teacher, a target, an agent that acts
+        if facts.several_runs:
+            continue  # what one fold is trained on the next holds back
         prints = set(event.get("fingerprints", []))
         if len(prints) < LEAST:
             continue
