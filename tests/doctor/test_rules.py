@@ -638,3 +638,22 @@ def test_a_table_beside_raw_numbers_does_not_normalise_them(count, found):
               for s in range(1, 9)]  # fmt: skip
     answer = answers("inputs-not-normalised", *passes, *trained([0.7] * 100))
     assert [item.name for item in answer] == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "found"), [("AdamW", 3e-3, 1), ("AdamW", 1e-5, 0), ("Adam", 3e-3, 0)]
+)
+def test_a_decay_that_takes_a_part_of_each_weight_in_every_step(kind, rate, found):
+    optimiser = {"event": "optimiser", "optimiser": 0, "kind": kind, "parameters": [],
+                 "groups": [{"lr": rate, "weight_decay": 100.0}], "file": "t.py", "line": 9}  # fmt: skip
+    events = [*trained([0.7] * 100), *[update(step) for step in range(1, 9)]]
+    answer = answers("weight-decay-too-high", optimiser, *events)
+    assert (0 if isinstance(answer, Want) else len(answer)) == found
+
+
+@pytest.mark.parametrize(("late", "bad"), [(1e18, True), (1e9, None)])
+def test_an_astronomical_loss_needs_no_yardstick(late, bad):
+    reading = {"name": "mse_loss", "value": late, "labels": None}
+    events = [backward(step, loss=reading) for step in range(1, 9)]
+    curve = losses([100 * late, *[late] * 99])
+    assert outcome(Facts(record(curve, *events))).bad is bad

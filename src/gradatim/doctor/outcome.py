@@ -42,6 +42,9 @@ STEPS_TO_FALL, FALLEN_APART = 6, 3.0
 """Steps after which a shorter run can be seen to fall apart: its last third stays above so many
 times its beginning and its baseline."""
 
+ASTRONOMICAL = 1e15
+"""An error that no unit of measurement explains: even of money in the millions, squared."""
+
 RISEN = 1.5
 """A loss this many times its own smallest twentieth has risen."""
 
@@ -70,6 +73,9 @@ def outcome(facts: Facts) -> Outcome:
         if not math.isfinite(last):
             return Outcome(True, "the loss is not finite", (Evidence("loss", repr(last)),))
         return Outcome(None, "no loss was seen")
+    if base is None and facts.criterion in REGRESSION and late > ASTRONOMICAL:
+        seen = Evidence("training loss", late, (0.0, ASTRONOMICAL))
+        return Outcome(True, "the loss is astronomical", (seen,))
     if base is None:
         first = facts.first_loss
         moving = facts.several_players or facts.targets_move

@@ -6,7 +6,9 @@ learning rate), and what became of the weights' size.
 Why: a pull towards zero larger than the gradient leaves only small weights: the network cannot fit.
 
 Evidence: the decay is stronger in more than 80 % of the weights, and either the run does badly and
-its weights have shrunk, or the treatment without decay lowers its last loss by more than half.
+its weights have shrunk, or the treatment without decay lowers its last loss by more than half. Or
+the run does badly and rate x decay is above 0.02, of SGD or where the decay is apart from the
+gradient: every step takes that part of each weight.
 
 Wrong when: weight decay of 0.1 with AdamW, which is usual, and does not meet this.
 
@@ -23,6 +25,8 @@ from gradatim.doctor.trial import better
 
 SHARE = 0.8
 LEAST = 0.02
+PER_STEP = 0.02
+"""Rate x decay above which a weight that is not renewed is halved in less than 35 steps."""
 
 
 def _stronger(facts: Facts, event: Event, decay: float) -> float:
@@ -36,6 +40,15 @@ def _stronger(facts: Facts, event: Event, decay: float) -> float:
         return 0.0
     pull = [decay * weights[n] > (0.02 if adaptive else gradients[n]) for n in names]
     return sum(pull) / len(pull)
+
+
+def _per_step(event: Event) -> float:
+    """Return by how much of its size the decay alone shortens a weight in one step."""
+    if event["kind"] not in ("SGD", "AdamW", "NAdamW", "Lion"):
+        return 0.0  # the decay goes through the gradient's scale
+    return max(
+        (g.get("lr", 0.0) * g.get("weight_decay", 0.0) for g in event["groups"]), default=0.0
+    )
 
 
 def _shrunk(facts: Facts) -> float:
@@ -62,6 +75,7 @@ def judge(facts: Facts) -> Answer:
         gain = better(facts, "no-weight-decay")
         unfit = badly.bad or (badly.share or 0.0) > 0.5
         sure = (share > SHARE and bool(unfit) and shrunk < 0.7) or (gain is not None and gain.clear)
+        sure = sure or (bool(badly.bad) and _per_step(event) > PER_STEP)
         if not sure:
             strong = share > SHARE and shrunk < 0.7 and (badly.share or 0.0) > 0.3
             if gain is not None or not (unfit or strong):
