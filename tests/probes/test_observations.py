@@ -8,7 +8,14 @@ from torch import nn
 
 from gradatim.core.record import Record, RecordWriter
 from gradatim.probes import measure
-from gradatim.probes.activations import Activations, batch_norms, hazards, is_linear, layers
+from gradatim.probes.activations import (
+    Activations,
+    batch_norms,
+    hazards,
+    is_linear,
+    layers,
+    over_first_axis,
+)
 from gradatim.probes.criteria import hand_written, outcome, probabilities, revealing
 from gradatim.probes.graph import chain, tail, walk
 from gradatim.probes.pace import ALLOWANCE, FIRST_STEPS, Pace
@@ -248,6 +255,46 @@ def test_a_feature_that_tells_the_label_is_found():
     assert revealing(inputs, labels)["within"] > 0.3
     inputs[:, 2] = labels.float()
     assert revealing(inputs, labels) == {"feature": 2, "within": pytest.approx(0.0, abs=1e-9)}
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 1)])
+def test_a_feature_that_tells_one_of_two_classes_is_found(shape):
+    labels = (torch.arange(64) % 2).float()
+    inputs = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
+    inputs[:, 3] = 7 * labels
+    found = revealing(inputs, labels.view(shape))
+    assert found is not None
+    assert found["feature"] == 3
+    assert found["within"] == pytest.approx(0.0, abs=1e-9)
+    assert revealing(inputs, labels.view(shape) * 0.4) is None  # numbers, not classes
+
+
+def test_softmaxes_over_the_first_of_three_axes_are_found():
+    scores = torch.randn(4, 6, 6, requires_grad=True)
+    for axis, found in ((0, [[4, 6, 6]]), (-3, [[4, 6, 6]]), (2, []), (-1, [])):
+        assert over_first_axis(walk(scores.softmax(axis).pow(2).sum())) == found
+    assert over_first_axis(walk(scores[0].softmax(0).sum())) == []  # contrasts of samples
+
+
+@pytest.mark.parametrize("form", ["no_grad()", "inference_mode()", "set_grad_enabled(False)"])
+def test_inputs_of_an_evaluation_are_seen_however_gradients_are_switched_off(form, watched):
+    record = watched(f"""
+import torch
+from torch import nn
+torch.manual_seed(0)
+x, y = torch.randn(64, 4), torch.randint(0, 2, (64,))
+net = nn.Linear(4, 2)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(12):
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(net(x[:32]), y[:32]).backward()
+    optimizer.step()
+with torch.{form}:
+    nn.functional.cross_entropy(net(5 * x[32:]), y[32:])
+""")
+    (seen,) = record.of("evaluation")
+    assert seen["step"] == 12
+    assert seen["inputs"][0]["std"] == pytest.approx(5, rel=0.2)
 
 
 def test_equal_samples_have_equal_fingerprints():
