@@ -317,8 +317,7 @@ class Watcher:
         always, near = self._always, self._near
         self._backward.replace(torch.autograd, "backward", self._around_backward)
         always.replace(torch.autograd, "grad", self._around_grad)
-        for kind in (torch.no_grad, torch.inference_mode):
-            always.replace(kind, "__enter__", self._around_no_grad)
+        always.replace(torch.inference_mode, "__enter__", self._around_inference)
         always.replace(torch.set_grad_enabled, "__init__", self._around_grad_mode)
         always.replace(torch.optim.Optimizer, "__init__", self._around_new_optimiser)
         always.replace(torch.optim.lr_scheduler.LRScheduler, "__init__", self._around_scheduler)
@@ -405,9 +404,8 @@ class Watcher:
 
         return grad
 
-    def _around_no_grad(self, original: Function) -> Function:
+    def _around_inference(self, original: Function) -> Function:
         def enter(context: Any) -> Any:
-            # Optimisers switch gradients off too, some of them in every step.
             if not (self.busy or self._stepping or self.forwards.close):
                 self._look(self._evaluation_may_begin)
             return original(context)
@@ -415,7 +413,10 @@ class Watcher:
         return enter
 
     def _around_grad_mode(self, original: Function) -> Function:
+        """``no_grad`` switches gradients off by this too."""
+
         def initialise(context: Any, mode: bool) -> None:
+            # Optimisers switch gradients off too, some of them in every step.
             if not (mode or self.busy or self._stepping or self.forwards.close):
                 self._look(self._evaluation_may_begin)
             original(context, mode)
