@@ -276,6 +276,36 @@ def test_softmaxes_over_the_first_of_three_axes_are_found():
     assert over_first_axis(walk(scores[0].softmax(0).sum())) == []  # contrasts of samples
 
 
+@pytest.mark.parametrize(
+    "call", ["net(x[pick])", "net(points=x[pick])", "net(**{'points': x[pick]})"]
+)
+def test_what_a_model_is_given_by_name_is_seen(call, watched):
+    record = watched(f"""
+import torch
+from torch import nn
+torch.manual_seed(0)
+x, y = 3 * torch.randn(64, 4), torch.randint(0, 2, (64,))
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    def forward(self, points):
+        return self.layers(points)
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(6):
+    pick = torch.arange(32)
+    optimizer.zero_grad()
+    nn.functional.cross_entropy({call}, y[pick]).backward()
+    optimizer.step()
+""")
+    forward = record.of("forward")[0]
+    assert forward["samples"] == 32
+    assert forward["inputs"][0]["std"] == pytest.approx(3, rel=0.2)
+    assert forward["calls"][0]["is_batch"]
+    assert len(record.of("samples")[0]["fingerprints"]) == 32
+
+
 @pytest.mark.parametrize("form", ["no_grad()", "inference_mode()", "set_grad_enabled(False)"])
 def test_inputs_of_an_evaluation_are_seen_however_gradients_are_switched_off(form, watched):
     record = watched(f"""

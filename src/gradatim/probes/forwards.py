@@ -27,8 +27,7 @@ class Forward:
 
     def __init__(self, module: nn.Module, name: str, arguments: tuple[Any, ...]) -> None:
         self.module = module
-        self.inputs = tensors_in(arguments)
-        self.places = {tensor.data_ptr() for tensor in self.inputs}
+        self.take(arguments)
         self.order: int | None = None  # execution number of the result in the graph
         self.calls: list[Numbers] = []
         self.results: list[tuple[int, Tensor]] = []  # with execution numbers, until the step ends
@@ -37,6 +36,11 @@ class Forward:
             "gradient": torch.is_grad_enabled(),
             "training": module.training,
         }
+
+    def take(self, arguments: tuple[Any, ...]) -> None:
+        """Note what goes in."""
+        self.inputs = tensors_in(arguments)
+        self.places = {tensor.data_ptr() for tensor in self.inputs}
 
 
 class Forwards:
@@ -60,6 +64,9 @@ class Forwards:
         """Note that a module is called."""
         self._stack.append(module)
         if len(self._stack) > 1:
+            # What a model is given by name is not told to hooks: its first part is given it.
+            if self._now is not None and not self._now.inputs:
+                self._now.take(tuple(i for i in tensors_in(arguments) if not i.requires_grad))
             return
         if isinstance(module, nn.modules.loss._Loss):
             return  # loss functions are watched as such
