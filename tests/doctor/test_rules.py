@@ -657,3 +657,24 @@ def test_an_astronomical_loss_needs_no_yardstick(late, bad):
     events = [backward(step, loss=reading) for step in range(1, 9)]
     curve = losses([100 * late, *[late] * 99])
     assert outcome(Facts(record(curve, *events))).bad is bad
+
+
+@pytest.mark.parametrize(("gradient", "found"), [(None, 1), (0.1, 0)])
+def test_steps_without_any_backward_pass(gradient, found):
+    sizes = {"gradient": gradient, "weight": 1.0, "update": 0.0}
+    seen = {"missing": ["Net.a.weight"], "parameters": {}, "grew": False, "calls": ["step"]}
+    seen = seen if gradient is None else {"missing": [], "parameters": {"Net.a.weight": sizes}}
+    answer = answers("gradients-wiped", *[update(s, **seen) for s in range(1, 10)])
+    assert len(answer) == found
+
+
+@pytest.mark.parametrize(
+    ("made", "found"), [([{"file": "train.py", "line": 8}], True), ([], False)]
+)
+def test_an_optimiser_that_never_steps(made, found):
+    passes = [{"event": "forward", "model": "Net", "step": 1, "training": True, "calls": []}] * 9
+    end = {"event": "unwatched", "step": 0, "worked": 1.0, "looking": 0.1, "exit": 0, "idle": made}
+    kept = Record([net("a"), *passes, *[backward(1)] * 9, end])
+    answer = resolve(RULES, "frozen-parameters", "fault").answer(Facts(kept))
+    assert isinstance(answer, NotSeen) != found
+    assert not found or answer[0].where.line == 8

@@ -213,6 +213,11 @@ class Watcher:
             looking=self.spent,
             interval=self.pace.interval,
             lost=sorted(self._lost),
+            idle=[
+                {"file": owner.file, "line": owner.line}
+                for owner in self.updates.owners.values()
+                if not owner.steps
+            ],
             **facts,
         )
         self.writer.close()

@@ -9,7 +9,8 @@ which hides it.
 Evidence: exact, but often intended (fine-tuning, adapters): a note. An alarm when the last layer is
 frozen and owned by an optimiser, or most values are frozen and evenly spread (largest / size is the
 square root of 3, as PyTorch draws them; trained weights have tails), and the run does badly or the
-treatment without freezing lowers its last loss by more than half.
+treatment without freezing lowers its last loss by more than half. An alarm, too, when at least
+eight training passes were followed by backward passes and the optimiser that was made never steps.
 
 Wrong when: a fixed random head is meant.
 
@@ -23,8 +24,11 @@ import math
 from gradatim.core.finding import Where
 from gradatim.doctor.facts import Event, Facts
 from gradatim.doctor.outcome import outcome
-from gradatim.doctor.rule import Answer, Rule, Want, found, number
+from gradatim.doctor.rule import Answer, NotSeen, Rule, Want, at, found, number
 from gradatim.doctor.trial import better
+
+STEPS, PASSES = 3, 8
+"""Steps that freezing can be judged from; passes that show that no step is coming."""
 
 
 def _never_trained(item: Event) -> bool:
@@ -33,8 +37,30 @@ def _never_trained(item: Event) -> bool:
     return peak is not None and count >= 128 and 1.6 < peak < 1.76 and len(item["shape"]) >= 2
 
 
+def _never_stepped(facts: Facts) -> Answer:
+    """Look for gradients that no optimiser ever uses, although one was made."""
+    idle = facts.end.get("idle") or []
+    trained = [e for e in facts.backwards if e["reached"]]
+    passes = [e for e in facts.forwards if e["training"]]
+    if facts.steps or not idle or not facts.finished or min(len(trained), len(passes)) < PASSES:
+        return []
+    return [
+        found(
+            "frozen-parameters",
+            "gradients are computed, and no optimiser ever steps: nothing is learned",
+            number("backward passes", len(trained)),
+            number("steps of an optimiser", 0, 1, None),
+            where=at(idle[0]),
+            step=1,
+            cures=[("step after the backward pass", "optimizer.step()")],
+        )
+    ]
+
+
 def judge(facts: Facts) -> Answer:
-    """Look for frozen layers among those trained."""
+    """Look for frozen layers among those trained, or for steps that are never made."""
+    if facts.steps < STEPS:
+        return _never_stepped(facts) or NotSeen(f"{facts.steps} steps seen, {STEPS} needed")
     trained = {e["model"] for e in facts.forwards}
     items = [i for name in trained for i in facts.models.get(name, {}).get("parameters", [])]
     frozen = [item for item in items if not item["trainable"]]
@@ -75,4 +101,4 @@ def judge(facts: Facts) -> Answer:
     return [finding]
 
 
-RULE = Rule("frozen-parameters", judge, needs=("forward", "model"), least_steps=3)
+RULE = Rule("frozen-parameters", judge, needs=("forward", "model"), least_steps=0)
