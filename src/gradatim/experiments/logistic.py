@@ -31,7 +31,7 @@ TOLERANCE = 1e-5  # largest entry of the gradient at which a solution counts as 
 LEAST_DEVIATION = 1e-6
 HOLD = 10.0
 """How much harder known rows are held to each other than others are to zero. Of 1, 10, 100 and
-1,000 it gave the least loss, held out and in the test (benchmarks/results/fine-tuning.md)."""
+1,000 it gave the least validation loss (benchmarks/results/fine-tuning.md)."""
 
 
 @dataclass(frozen=True)
