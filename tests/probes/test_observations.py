@@ -1,6 +1,7 @@
 """What the probes write, beside what is known of the script."""
 
 import math
+from dataclasses import make_dataclass
 
 import pytest
 import torch
@@ -346,6 +347,16 @@ def test_pictures_cut_by_view_are_smoother_channels_last():
     good, bad = measure.layout(right), measure.layout(wrong)
     assert good["smooth"] > good["smooth_channels_last"]
     assert bad["smooth_channels_last"] > bad["smooth"] + 0.2
+
+
+def test_tensors_are_found_in_what_models_give():
+    a, b = torch.zeros(2), torch.ones(3)
+    Output = make_dataclass("Output", ["loss", "logits", "words"])
+    for value in (a, [a, b], (a, {"b": b}), {"a": a, "b": [b]}, Output(a, b, "none")):
+        found = measure.tensors_in(value)
+        assert found[0] is a
+        assert found[1:] == [] or found[1] is b
+    assert measure.tensors_in(Output) == []
 
 
 def test_sizes_are_root_mean_squares():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeGuard
 
 import torch
@@ -26,13 +27,15 @@ def plain(tensor: Any) -> TypeGuard[Tensor]:
 
 
 def tensors_in(value: Any, depth: int = 2) -> list[Tensor]:
-    """Return the ordinary tensors in a value: itself, or inside lists, tuples and mappings."""
+    """Return the ordinary tensors in a value: itself, or in lists, mappings, data classes."""
     if plain(value):
         return [value]
     if depth == 0:
         return []
     if isinstance(value, dict):
         value = list(value.values())
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name, None) for field in fields(value)]
     if isinstance(value, list | tuple):
         return [tensor for item in value for tensor in tensors_in(item, depth - 1)]
     return []
