@@ -678,3 +678,18 @@ def test_an_optimiser_that_never_steps(made, found):
     answer = resolve(RULES, "frozen-parameters", "fault").answer(Facts(kept))
     assert isinstance(answer, NotSeen) != found
     assert not found or answer[0].where.line == 8
+
+
+@pytest.mark.parametrize(
+    ("before", "names_of"),
+    [("Sigmoid", {"non-finite", "learning-rate-too-high"}), ("Addmm", {"loss-input-mismatch"})],
+)
+def test_a_loss_that_refuses_its_input_met_no_number_or_scores(before, names_of):
+    curve = [0.7, 90.0, 7e9]
+    reading = {"name": "binary_cross_entropy", "chain": [{"name": before, "shape": [16]}]}
+    events = [*trained(curve, steps=range(1, 4), loss=reading), *map(update, range(1, 4))]
+    end = {"event": "unwatched", "step": 3, "worked": 1.0, "looking": 0.1, "exit": 1,
+           "error": "RuntimeError", "message": "all elements of input should be between 0 and 1"}  # fmt: skip
+    found = set(names(diagnose(Record([*record(*events).events[:-1], end]))))
+    assert found >= names_of
+    assert ("loss-input-mismatch" in found) == ("loss-input-mismatch" in names_of)

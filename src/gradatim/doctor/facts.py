@@ -162,6 +162,21 @@ class Facts:
     # -- the loss
 
     @cached_property
+    def refused(self) -> bool:
+        """Whether the script ended as binary cross-entropy, or a distribution, refused no number.
+
+        PyTorch says of scores what it says of NaN; but here probabilities had been given before.
+        """
+        message = str(self.end.get("message", ""))
+        if "found invalid values" in message and "nan" in message:
+            return True
+        if "between 0 and 1" not in message:
+            return False
+        given = [c for c in self.criteria if c["name"] == "binary_cross_entropy"]
+        last = [chain[0]["name"] if (chain := c.get("chain")) else "" for c in given]
+        return bool(last) and all(name in ("Sigmoid", "Softmax") for name in last)
+
+    @cached_property
     def criteria(self) -> list[Event]:
         """Every reading of a loss that was trained on, in order, each with its step."""
         return [{**loss, "step": e["step"]} for e in self.backwards for loss in e["losses"]]

@@ -63,7 +63,8 @@ class Outcome:
 
 def outcome(facts: Facts) -> Outcome:
     """Return how the run does."""
-    if facts.finished and any(event.get("final") for event in facts.troubles):
+    gave_up = facts.refused or any(event.get("final") for event in facts.troubles)
+    if facts.finished and gave_up:
         return Outcome(True, "the loss is not finite", (Evidence("loss", "not finite"),))
     if facts.steps < STEPS_AT_END or not (facts.finished or facts.steps >= STEPS_RUNNING):
         return _fallen_apart(facts)

@@ -33,7 +33,7 @@ def _wrong(item: Event) -> bool:
 def judge(facts: Facts) -> Answer:
     """Look at what negative log-likelihood is given."""
     message = facts.end.get("message", "")
-    if "between 0 and 1" in message and "element" in message:
+    if "between 0 and 1" in message and "element" in message and not facts.refused:
         where = Where(file=facts.end.get("file"), line=facts.end.get("line"))
         return [
             found(

@@ -7,7 +7,7 @@ is not finite (logarithm of zero, division by zero, square root at zero).
 Why: nothing can be learned any more; every following step is NaN too.
 
 Evidence: exact. Alarms when three losses in a row, the last loss, or a weight is not finite, or
-when the script ended itself with an error while it held such a loss.
+when the script ended itself with an error while it held such a loss, or as a loss refused it.
 Usually it is the symptom of another fault, named as its cause when that is found.
 
 Wrong when: a gradient scaler skips steps whose gradients overflow: the weights stay finite, the
@@ -27,6 +27,8 @@ from gradatim.doctor.rule import Answer, Rule, found, number
 
 def broken_since(facts: Facts) -> int | None:
     """Return the step since which loss or weights are not finite, or None."""
+    if facts.refused:
+        return facts.steps + 1
     for event in facts.troubles:
         if event.get("final"):  # the script ended itself on it
             return int(event["step"])
