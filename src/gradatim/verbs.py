@@ -421,6 +421,7 @@ def report(*runs: Place) -> Page:
 
     Raises:
         NotARunError: no run is there.
+        CheckpointError: what is kept of it is damaged.
     """
     from gradatim.core.files import write_text
     from gradatim.experiments import comparison, folder

@@ -12,6 +12,7 @@ from gradatim.core.page import Chart, Table, Verdict
 from gradatim.core.recipe import Recipe
 from gradatim.core.talk import Silence
 from gradatim.errors import (
+    CheckpointError,
     GradatimError,
     UnknownNameError,
     UsageError,
@@ -310,6 +311,11 @@ def test_one_goes_on_with_a_comparison_by_its_own_command(rates, tmp_path):
     with pytest.raises(GradatimError, match="a comparison, not one run") as error:
         gradatim.resume(rates.folder)
     assert f"--out {rates.folder}" in error.value.message()
+    for damaged in ("{", '{"key": "seed"}', "[]"):
+        (tmp_path / "comparison.json").write_text(damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            gradatim.report(tmp_path)
+    (tmp_path / "comparison.json").unlink()
     (tmp_path / "plan.json").write_text("{}")  # stopped before anything was measured
     with pytest.raises(GradatimError, match="a comparison, not one run"):
         gradatim.report(tmp_path)

@@ -28,7 +28,7 @@ from gradatim.core.talk import Talk
 from gradatim.data import prepare
 from gradatim.data.dataset import Prepared
 from gradatim.data.preparation import narrowed
-from gradatim.errors import DataError, UnknownNameError, UsageError
+from gradatim.errors import CheckpointError, DataError, UnknownNameError, UsageError
 from gradatim.experiments import defaults, fitting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
@@ -160,9 +160,23 @@ def compare(
 
 
 def report(place: Path) -> Page | None:
-    """Return the page of a comparison that was made in a folder; None where there is none."""
+    """Return the page of a comparison that was made in a folder; None where there is none.
+
+    Raises:
+        CheckpointError: what is kept of it is damaged.
+    """
     kept = place / folders.COMPARISON
-    return pages.page(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else None
+    if not kept.is_file():
+        return None
+    try:
+        return pages.page(json.loads(kept.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            "what is kept of this comparison is damaged",
+            given=kept,
+            next_step=f"the `gradatim compare` command that made it, with --out {place}, writes it "
+            "again from its members",
+        ) from error
 
 
 def read_over(
