@@ -1,7 +1,7 @@
 """A run that is killed goes on to the same bits; benchmarks/kills.py does it at fifty instants.
 
 A network that reads a text carries its state from step to step, so that the checkpoint has to hold
-it.
+it. One that starts from weights copies them anew and trains its output layer first.
 """
 
 import json
@@ -9,14 +9,20 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from sklearn.datasets import load_digits
+
+import gradatim
 
 COMMAND = [sys.executable, "-c", "from gradatim.cli import main; main()"]
 RUNS = {
     "pictures": ["digits", "--model", "lenet", "--epochs", "8"],
     "text": ["poem.txt", "--model", "lstm", "--epochs", "6", "--set", "model.hidden=24",
              "--set", "data.length=16", "--set", "data.batch_size=4"],
+    "weights": ["digits", "--from", "old", "--epochs", "4", "--set", "start.method=fine-tuning",
+                "--set", "start.head=rows", "--set", "start.head_share=0.3"],
 }  # fmt: skip
 OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
 POEM = "The cat sat on the mat, and the rat ran to the hat of the man. " * 120
@@ -34,6 +40,12 @@ def go(folder, *arguments):
 @pytest.fixture(params=RUNS)
 def settings(request, tmp_path):
     (tmp_path / "poem.txt").write_text(POEM)
+    if request.param == "weights":  # of a network that knows zero to five
+        data = load_digits()
+        low = data.target < 6
+        pixels, names = (16 * data.images[low]).clip(0, 255), data.target[low].astype(str)
+        np.savez(tmp_path / "low.npz", x=pixels.astype(np.uint8), y=names)
+        gradatim.fit(tmp_path / "low.npz", model="lenet", epochs=1, out=tmp_path / "old")
     return ["fit", *RUNS[request.param], *OFTEN]
 
 
