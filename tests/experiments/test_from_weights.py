@@ -153,7 +153,7 @@ def test_what_the_weights_bought_is_told_beside_scratch(place, old, source):
     assert gain["low"] < gain["difference"] < gain["high"]
     note = rungs["fine-tuned"]["note"]
     assert "rows of the old output layer copied by name: Fives = five, four; " in note
-    assert " validation samples right (" in note and " nats) with them, " in note
+    assert " validation samples right (" in note and " nats), without them " in note
     html = (run.folder / "report.html").read_text()
     assert "What the weights bought, beside the same network from scratch" in html
 

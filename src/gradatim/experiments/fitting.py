@@ -241,13 +241,14 @@ def _said_of_rows(start: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     said = f"rows of the old output layer copied by name: {', '.join(pairs)}"
     if "with_rows" not in facts:
         return said
-    one, other = (
-        f"{found['right']:,} of {found['n']:,} validation samples right ({found['loss']:.3f} nats)"
-        for found in (facts["with_rows"], facts["without_rows"])
-    )
-    left_out = facts["without_rows"]["loss"] < facts["with_rows"]["loss"]
+    one, other = facts["with_rows"], facts["without_rows"]
+    left_out = other["loss"] < one["loss"]
     end = ", so they were left out" if left_out else ""
-    return f"{said}; the layer fitted on features gets {one} with them, {other} without{end}"
+    return (
+        f"{said}; with them the layer fitted on features gets {one['right']:,} of {one['n']:,} "
+        f"validation samples right ({one['loss']:.3f} nats), "
+        f"without them {other['right']:,} ({other['loss']:.3f}){end}"
+    )
 
 
 def _said_of_features(prepared: Prepared, facts: Mapping[str, Any]) -> str:
