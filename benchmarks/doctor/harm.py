@@ -4,9 +4,9 @@
 
 Every program of the benchmark runs twice in the same folder of its own, plainly and watched. What is
 compared: standard output, exit code, all parameters and buffers of the modules that are alive at
-exit, the state of PyTorch's random number generator and how far NumPy's and Python's have come (they
-begin anywhere), and the files written. The digest is taken by an exit handler that Python starts in both runs; neither the program
-nor the watcher knows of it.
+exit and all other tensors to be trained, the state of PyTorch's random number generator and how far
+NumPy's and Python's have come (they begin anywhere), and the files written. The digest is taken by
+an exit handler that Python starts in both runs; neither the program nor the watcher knows of it.
 
 With ``--warm`` both runs are forked from one process that has imported PyTorch, which spares most of
 the processor time; then the random numbers of NumPy and Python begin alike too. The plain run is
@@ -41,13 +41,17 @@ def digest():
     if torch is None or "DIGEST" not in os.environ:
         return
     path = os.environ.pop("DIGEST")
+    values = []
+    for item in gc.get_objects():
+        if isinstance(item, torch.nn.Module):
+            values += (*item._parameters.values(), *item._buffers.values())
+        elif isinstance(item, torch.Tensor) and item.requires_grad and item.is_leaf:
+            values.append(item)  # a parameter that belongs to no module
     tensors = set()
-    for module in gc.get_objects():
-        if isinstance(module, torch.nn.Module):
-            for value in (*module._parameters.values(), *module._buffers.values()):
-                if value is not None:
-                    raw = value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-                    tensors.add(hashlib.sha256(raw).hexdigest())
+    for value in values:
+        if value is not None:
+            raw = value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+            tensors.add(hashlib.sha256(raw).hexdigest())
     states = [hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest()]
     states.append(sys.modules["random"].getstate()[1][-1])  # how far it has come
     if "numpy" in sys.modules:
