@@ -245,7 +245,7 @@ def _say(
         pairs = [f"{new} = {old}" if new != old else new for new, old in told.items()]
         rest = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
         talk.say(
-            f"{begun}; of its {classes} rows {len(told)} are those of the same old class: "
+            f"{begun}; rows copied by name, {len(told)} of {classes}: "
             + ", ".join(pairs[:SHOWN])
             + rest
         )
