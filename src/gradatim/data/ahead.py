@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -25,7 +25,7 @@ PATIENCE = 3
 
 def in_time(
     make: Callable[[int], Result], numbers: range, depth: int, most_threads: int = 1
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield ``make(number)`` of each number in order: made here, or ahead where it takes long.
 
     Who makes them is measured as they are used, and has no influence on them. The arguments are
@@ -46,7 +46,7 @@ def in_time(
 
 def ahead(
     make: Callable[[int], Result], numbers: range, depth: int, most_threads: int = 1
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield ``make(number)`` of each number in order, made by threads ahead of their use.
 
     One thread begins; others join it while the results come too late, which changes when they come

@@ -10,7 +10,7 @@ at a time: most of what one costs does not depend on its size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Literal, NamedTuple
@@ -199,7 +199,7 @@ class Batches:
             start: the first batch wanted; those before it cost nothing.
         """
         make: Callable[[int], _Made]
-        prepared: Callable[..., Iterator[_Made]] = in_time
+        prepared: Callable[..., Generator[_Made, None, None]] = in_time
         if self._in_blocks and isinstance(self._store, _Images):
             prepared = ahead  # of the disk
             stored = self._store.bytes_of_a_sample
@@ -212,7 +212,7 @@ class Batches:
             made = prepared(make, wanted, self._prefetch, max(1, cores() - 1))
         else:
             made = (make(some) for some in wanted)
-        with closing(made):  # type: ignore[type-var]
+        with closing(made):
             for some, batches in zip(wanted, made, strict=True):
                 skipped = start - some * self._at_once
                 yield from (

@@ -214,9 +214,8 @@ def _source(file: str | None, line: int | None) -> list[Block]:
         return []
     first, last = max(1, line - AROUND), min(len(lines), line + AROUND)
     width = len(str(last))
-    around = (
-        dedent("".join(lines[first - 1 : last])).rstrip().split("\n")
-    )  # narrow pages are read too
+    # Without their common indent: narrow pages are read too.
+    around = dedent("".join(lines[first - 1 : last])).rstrip().split("\n")
     shown = [
         f"{'>' if number == line else ' '} {number:>{width}}  {text.rstrip()}"
         for number, text in enumerate(around, first)
