@@ -387,7 +387,8 @@ def test_prefetching_leaves_the_threads_of_torch_alone(monkeypatch):
     monkeypatch.setattr(ahead_module, "TRIED", 1)
     monkeypatch.setattr("gradatim.data.batches.AT_ONCE_BYTES", 0)
     before = torch.get_num_threads()
-    batches = Batches(images(), "train", batch_size=64, augmentation=EVERYTHING, shuffle=True)
+    data = images(n=3000)  # so many batches that the thread has to wait for room
+    batches = Batches(data, "train", batch_size=64, augmentation=EVERYTHING, shuffle=True)
     seen, waiting = [], 0
     for _ in batches:
         waiting += len(waiting_threads())
