@@ -2,6 +2,10 @@
 
 import colorsys
 import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,34 +67,81 @@ def test_shift_is_a_window_of_the_framed_image(shape):
             assert np.array_equal(shifted[sample, :, :, channel], np.asarray(window))
 
 
-def test_resized_crop_is_pillows_bilinear_resize_of_the_box():
-    batch = images(16, 24, 30)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(24, 30), (13, 11), (41, 60)])
+def test_resized_crop_is_pillows_crop_and_bilinear_resize(size, channels):
+    """Pillow keeps whole numbers between its two passes, hence one more of 256 levels."""
+    batch = images(16, 24, 30, channels)
     random = np.random.default_rng(3)
-    height, width = random.uniform(8, 24, 16), random.uniform(10, 30, 16)
-    top, left = random.random(16) * (24 - height), random.random(16) * (30 - width)
-    flips = random.random(16) < 0.5
-    cropped = resized_crop(batch, Boxes(top, left, height, width), flips)
-    assert cropped.dtype == np.float32 and cropped.shape == batch.shape
+    height, width = random.integers(8, 25, 16), random.integers(10, 31, 16)
+    top, left = random.integers(25 - height), random.integers(31 - width)
+    cropped = resized_crop(batch, Boxes(top, left, height, width), size)
+    assert cropped.dtype == np.uint8 and cropped.shape == (16, *size, channels)
     for i in range(16):
         box = (left[i], top[i], left[i] + width[i], top[i] + height[i])
-        for channel in range(3):
-            picture = Image.fromarray(batch[i, :, :, channel].astype(np.float32))
-            resized = picture.resize((30, 24), Image.Resampling.BILINEAR, box=box)
-            expected = np.asarray(ImageOps.mirror(resized) if flips[i] else resized)
-            np.testing.assert_allclose(cropped[i, :, :, channel], expected, atol=2e-3)
+        picture = Image.fromarray(batch[i].squeeze()).crop(box)
+        expected = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR))
+        assert np.abs(cropped[i].squeeze().astype(int) - expected).max() <= 1
+
+
+def test_a_crop_that_is_shrunk_is_smoothed():
+    """Stripes of one pixel become grey; read at single points they would stay black and white."""
+    stripes = np.zeros((1, 64, 64, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    whole = Boxes(*np.array([[0], [0], [64], [64]]))
+    shrunk = resized_crop(stripes, whole, (32, 32))
+    assert np.abs(shrunk[:, :, 1:-1].astype(int) - 127.5).max() <= 1
 
 
 def test_the_whole_image_cropped_and_resized_is_the_image():
     batch = images(3, 8, 8, 1)
-    ones = np.ones(3)
-    cropped = resized_crop(batch, Boxes(0 * ones, 0 * ones, 8 * ones, 8 * ones), ones < 0)
-    assert np.array_equal(cropped, batch)
+    whole = Boxes(*np.tile([[0], [0], [8], [8]], 3))
+    assert np.array_equal(resized_crop(batch, whole, (8, 8)), batch)
 
 
 def test_an_image_of_one_pixel_can_be_cropped():
     batch = images(2, 1, 1, 3)
-    cropped = resized_crop(batch, Boxes(*np.zeros((2, 2)), *np.ones((2, 2))), np.ones(2, bool))
+    cropped = augment(batch.copy(), Augmentation(crop="resized", flip=1.0), draws(2))
     assert np.array_equal(cropped, batch)
+
+
+def test_crops_of_larger_images_are_flipped_and_of_the_size_asked_for():
+    batch = images(20, 30, 30)
+    crop = Augmentation(crop="resized")
+    plain = augment(batch.copy(), crop, draws(20), (16, 16))
+    assert plain.shape == (20, 16, 16, 3) and plain.dtype == np.uint8
+    flipped = augment(batch.copy(), replace(crop, flip=1.0), draws(20), (16, 16))
+    assert np.array_equal(flipped, plain[:, :, ::-1])
+    coloured = augment(batch.copy(), replace(crop, jitter=0.1), draws(20), (16, 16))
+    assert coloured.shape == plain.shape and coloured.dtype == np.float32
+
+
+THREADS = """
+import os, threading
+import numpy as np, torch
+from gradatim.data.augment import Boxes, resized_crop
+torch.set_num_threads(4)
+torch.rand(2000, 2000).sum()  # PyTorch's own threads are there now
+batch = np.zeros((4, 500, 500, 3), np.uint8)
+boxes = Boxes(*np.tile([[10], [20], [480], [450]], 4))
+told = []
+def work():
+    resized_crop(batch, boxes, (300, 300))
+    told.append(len(os.listdir("/proc/self/task")))
+before = len(os.listdir("/proc/self/task"))
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print(told[0] - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_crops_start_no_threads_of_their_own():
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1"  # the one that makes the crops
 
 
 def test_jitter_is_brightness_contrast_and_saturation_in_this_order():
@@ -272,18 +323,23 @@ def test_resized_crops_have_the_stated_area_and_aspect(monkeypatch):
     seen = []
     real = module.resized_crop
 
-    def watch(batch, boxes, flips):
+    def watch(batch, boxes, size):
         seen.append(boxes)
-        return real(batch, boxes, flips)
+        return real(batch, boxes, size)
 
     monkeypatch.setattr(module, "resized_crop", watch)
-    augment(images(2000, 8, 8, 1), Augmentation(crop="resized"), draws(2000))
+    batch = np.zeros((2000, 200, 100, 1), np.uint8)
+    augment(batch, Augmentation(crop="resized"), draws(2000), (8, 8))
     top, left, height, width = seen[0]
-    assert (top >= 0).all() and (left >= 0).all()
-    assert (top + height <= 8 + 1e-9).all() and (left + width <= 8 + 1e-9).all()
-    area, aspect = height * width / 64, width / height
-    assert 0.3 < area.min() < 0.38 and 0.95 < area.max() <= 1
-    assert aspect.min() >= 0.749 and aspect.max() <= 1.334
+    for edge, length, side in ((top, height, 200), (left, width, 100)):
+        assert (edge >= 0).all() and (edge + length <= side).all()
+        free = length < side - 20
+        place = edge[free] / (side - length[free])  # anywhere, as likely
+        assert stats.kstest(place, "uniform").pvalue > 1e-3
+    height, width = height / 200, width / 100
+    area, aspect = height * width, width / height
+    assert 0.34 < area.min() < 0.36 and 0.95 < area.max() <= 1
+    assert 0.74 < aspect.min() < 0.76 and 1.32 < aspect.max() < 1.35
 
 
 def test_one_augmentation_does_not_change_the_draws_of_another():
@@ -363,6 +419,7 @@ def test_augmentation_is_read_from_the_recipe():
         ({"flip": 1.5}, "data.flip is out of range: '1.5'\n  allowed: 0 to 1"),
         ({"jitter": float("nan")}, "data.jitter is out of range: 'nan'"),
         ({"crop_padding": -1}, "data.crop_padding is out of range: '-1'\n  allowed: 0 or more"),
+        ({"crop_from": -1}, "data.crop_from is out of range: '-1'\n  allowed: 0 or more"),
         ({"mixup": float("inf")}, "data.mixup is out of range"),
         ({"rotation": 200}, "data.rotation is out of range: '200'\n  allowed: 0 to 180 degrees"),
         ({"hue": 0.6}, "data.hue is out of range: '0.6'\n  allowed: 0 to 0.5"),
@@ -433,6 +490,7 @@ def test_the_shift_follows_from_the_side(side, classes, crop, padding):
 def test_a_suggestion_leaves_no_key_of_the_recipe_open_and_is_accepted(kind):
     data = spec(["cat", "dog"]) if kind == "image" else Spec("regression", "vector", (4,))
     values = {key.removeprefix("data."): value for key, (value, _) in suggest(data).items()}
-    assert set(values) == set(Augmentation.__dataclass_fields__)
+    from_the_files = {"crop_from"}  # see data/larger.py
+    assert set(values) == set(Augmentation.__dataclass_fields__) - from_the_files
     made = Augmentation.from_recipe(DataRecipe(**values))
     assert kind == "image" or made == Augmentation()

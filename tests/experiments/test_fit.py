@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tests.data.hostile import picture
 
 import gradatim
 from gradatim.core.recipe import Recipe
 from gradatim.core.talk import Silence
+from gradatim.data import prepare
+from gradatim.data.larger import Larger
 from gradatim.errors import CheckpointError, UsageError
 from gradatim.experiments import fitting
 from gradatim.experiments.run import start
@@ -185,3 +188,56 @@ def test_a_budget_counts_from_the_start_of_the_command(tmp_path, monkeypatch):
     assert given == [pytest.approx(0.02 * 41)]  # the least
     assert gradatim.Record.read(run.folder).last("done")["seconds"] > 40
     assert any("of the budget of 41" in text for text in warnings)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number in range(40):
+        file = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture(50, 40, seed=number).save(file)
+    return tmp_path / "photos"
+
+
+def test_crops_of_larger_photos_are_chosen_said_and_measured_as_before(photos, tmp_path):
+    crops = {"data.size": 24, "data.crop": "resized"}
+    runs = [
+        gradatim.fit(photos, model="lenet", epochs=2, settings=crops | more, out=tmp_path / name)
+        for name, more in (("larger", {}), ("as stored", {"data.crop_from": 24}))
+    ]
+    larger, stored = runs
+    assert (larger.recipe.data.crop_from, stored.recipe.data.crop_from) == (40, 24)
+    assert larger.recipe.reasons["data.crop_from"].startswith("half of the pictures have at most")
+    assert "data.crop_from" not in stored.recipe.reasons
+    assert not same(weights(larger), weights(stored))
+    keys, looks = [], []
+    for run in runs:
+        assert gradatim.evaluate(run.folder)["value"] == run.test["value"]
+        keys.append(json.loads((run.folder / "split.json").read_text()))
+        looks.append(gradatim.load(run.folder).preprocessing)
+    assert keys[0] == keys[1] and looks[0] == looks[1]
+    again = gradatim.fit(recipe=larger.folder / "recipe.toml", out=tmp_path / "again")
+    assert same(weights(larger), weights(again))
+
+
+def test_storing_larger_photos_takes_its_time_from_that_of_the_training(
+    photos, tmp_path, monkeypatch
+):
+    given = []
+
+    def store(self, side):
+        time.sleep(0.4)
+        return np.zeros((40, side, side, 3), np.uint8)
+
+    def train(*arguments, seconds, **options):
+        given.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Larger, "at", store)
+    monkeypatch.setattr(fitting.training, "train", train)
+    settings = {"data.size": 24, "data.crop": "resized"}
+    prepared, recipe = prepare(Recipe().with_values({"data.source": str(photos)} | settings))
+    recipe = recipe.with_values({"model.name": "lenet"})
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit_model(prepared, recipe, tmp_path / "run", Silence(), seconds=5.0)
+    assert 4 < given[0] <= 4.6

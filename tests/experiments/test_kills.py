@@ -1,7 +1,8 @@
 """A run that is killed goes on to the same bits; benchmarks/kills.py does it at fifty instants.
 
 A network that reads a text carries its state from step to step, so that the checkpoint has to hold
-it. One that starts from weights copies them anew and trains its output layer first.
+it. One that starts from weights copies them anew and trains its output layer first. Crops are taken
+from a store of larger photos.
 """
 
 import json
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
+from tests.data.hostile import picture
 
 import gradatim
+from gradatim.core.recipe import Recipe
 
 COMMAND = [sys.executable, "-c", "from gradatim.cli import main; main()"]
 RUNS = {
@@ -23,6 +26,8 @@ RUNS = {
              "--set", "data.length=16", "--set", "data.batch_size=4"],
     "weights": ["digits", "--from", "old", "--epochs", "4", "--set", "start.method=fine-tuning",
                 "--set", "start.head=rows", "--set", "start.head_share=0.3"],
+    "crops": ["photos", "--model", "lenet", "--epochs", "24", "--set", "data.size=32",
+              "--set", "data.crop=resized"],
 }  # fmt: skip
 OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
 POEM = "The cat sat on the mat, and the rat ran to the hat of the man. " * 120
@@ -46,6 +51,11 @@ def settings(request, tmp_path):
         pixels, names = (16 * data.images[low]).clip(0, 255), data.target[low].astype(str)
         np.savez(tmp_path / "low.npz", x=pixels.astype(np.uint8), y=names)
         gradatim.fit(tmp_path / "low.npz", model="lenet", epochs=1, out=tmp_path / "old")
+    if request.param == "crops":
+        for number in range(160):
+            file = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture(70, 60, seed=number).save(file)
     return ["fit", *RUNS[request.param], *OFTEN]
 
 
@@ -91,3 +101,5 @@ def test_a_run_killed_three_times_ends_at_the_same_bits(settings, whole, tmp_pat
     one, other = (load_file(folder / "model" / "weights.safetensors") for folder in (out, whole))
     assert one.keys() == other.keys()
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+    if "photos" in settings:
+        assert Recipe.read(out / "recipe.toml").data.crop_from == 55

@@ -59,6 +59,9 @@ class DataRecipe:
         crop: ``padded`` (shift by up to ``crop_padding`` pixels), ``resized`` (random area and
             aspect, then resized) or ``none``.
         crop_padding: pixels of padding for the padded crop.
+        crop_from: side in pixels of the stored pictures that resized crops are taken from, so that
+            small crops need not be enlarged; equal to ``size``: the pictures as everything else
+            sees them. Chosen from the sizes of the files.
         rotation: largest angle in degrees by which a sample is turned, either way.
         jitter: largest relative change of brightness, contrast and saturation.
         hue: largest turn of the hue, either way, as a share of the colour wheel.
@@ -92,6 +95,7 @@ class DataRecipe:
     flip: float | None = None
     crop: Literal["padded", "resized", "none"] | None = None
     crop_padding: int | None = None
+    crop_from: int | None = None
     rotation: float | None = None
     jitter: float | None = None
     hue: float | None = None

@@ -30,9 +30,16 @@ from gradatim.data.gathered import (
     sentence,
     value_facts,
 )
-from gradatim.data.images import LARGEST_SIZE, SMALLEST_SIZE, channel_facts
+from gradatim.data.images import channel_facts
+from gradatim.data.larger import check_without_files
 from gradatim.data.raw import RawArrays
-from gradatim.data.sizes import choose_channels, choose_shape, choose_size
+from gradatim.data.sizes import (
+    LARGEST_SIZE,
+    SMALLEST_SIZE,
+    choose_channels,
+    choose_shape,
+    choose_size,
+)
 from gradatim.data.statistics import histogram
 from gradatim.errors import DataError, EmptySourceError, UsageError, ValueRefusedError
 
@@ -130,7 +137,7 @@ def refuse_image_keys(name: str, kind: str, data: DataRecipe) -> None:
     Raises:
         UsageError: one of them is set.
     """
-    for key in ("size", "shape", "channels", "order"):
+    for key in ("size", "shape", "channels", "order", "crop_from"):
         if getattr(data, key) is not None:
             raise UsageError(
                 f"data.{key} is for images; the samples of {name} are {kind}",
@@ -163,6 +170,7 @@ def _fit_images(gathered: Gathered, data: DataRecipe, talk: Talk) -> Gathered:
     assert images is not None
     count, height, width, channels = images.shape
     policy, reasons = _policy(images, data)
+    check_without_files(gathered.name, policy.size, data)
     treated = []
     if (height, width, channels) != (policy.size, policy.size, policy.channels):
         fitted = np.empty((count, policy.size, policy.size, policy.channels), np.uint8)

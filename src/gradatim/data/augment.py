@@ -1,8 +1,8 @@
 """Augmentation of images: whole batches at once, one set of draws for each sample.
 
-Images are NumPy arrays ``N x H x W x C``. Flips and shifts move bytes, before anything is converted
-to floats; NumPy is used because it stays on the thread that calls it and lets others run meanwhile.
-Each operation is split in two: the draws, and what is done with them.
+Images are NumPy arrays ``N x H x W x C``. Flips, shifts and resized crops make bytes of bytes,
+before anything is converted to floats. All stays on the thread that calls it and lets others run
+meanwhile. Each operation is split in two: the draws, and what is done with them.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Augmentation:
         crop: ``padded``: shift by up to ``crop_padding`` pixels both ways, black coming in (He et
             al. 2016); ``resized``: a random area and aspect, resized to the full size; ``none``.
         crop_padding: pixels.
+        crop_from: side in pixels of the stored pictures that resized crops are taken from, see
+            ``data/larger.py``; 0: of the samples as they are.
         rotation: largest angle in degrees by which a sample is turned, either way; its edge goes
             on beyond it.
         jitter: brightness, contrast and saturation are each multiplied by a factor drawn from
@@ -69,13 +71,14 @@ class Augmentation:
     cutmix: float = 0.0
     rotation: float = 0.0
     hue: float = 0.0
+    crop_from: int = 0
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "erasing"):
             _check(name, getattr(self, name), 1.0, "0 to 1")
         _check("rotation", self.rotation, 180.0, "0 to 180 degrees")
         _check("hue", self.hue, 0.5, "0 to 0.5, half of the colour wheel")
-        for name in ("crop_padding", "mixup", "cutmix"):
+        for name in ("crop_padding", "crop_from", "mixup", "cutmix"):
             _check(name, getattr(self, name), float("inf"), "0 or more")
         if self.crop not in ("padded", "resized", "none"):
             raise ValueRefusedError(
@@ -120,7 +123,12 @@ def _check(name: str, value: float, high: float, allowed: str) -> None:
         raise ValueRefusedError(f"data.{name} is out of range", given=value, allowed=allowed)
 
 
-def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.ndarray:
+def augment(
+    images: np.ndarray,
+    augmentation: Augmentation,
+    draws: Draws,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
     """Return flipped, turned, cropped and recoloured copies of images.
 
     Args:
@@ -128,9 +136,10 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
         augmentation: what to do. Erasing and mixing come after normalisation: ``erase`` and
             ``gradatim.data.mixing.mix``.
         draws: of the N positions.
+        size: height and width of resized crops; those of the images when None.
 
     Returns:
-        ``N x H x W x C``: uint8 where pixels only move, else float32 from 0 to 255.
+        ``N x H x W x C``: float32 from 0 to 255 where colours were changed, else uint8.
     """
     flips = np.zeros(len(images), dtype=bool)
     if augmentation.flip > 0:
@@ -139,14 +148,13 @@ def augment(images: np.ndarray, augmentation: Augmentation, draws: Draws) -> np.
         degrees = augmentation.rotation * _both_ways(draws, "rotation", 1)[:, 0]
         images = np.rint(rotate(images, degrees)).astype(np.uint8)
     if augmentation.crop == "resized":
-        images = resized_crop(images, _crop_boxes(images.shape, draws), flips)
-    else:
-        if flips.any():
-            images = flip(images, flips)
-        if augmentation.crop == "padded" and augmentation.crop_padding > 0:
-            span = 2 * augmentation.crop_padding + 1
-            down, right = (draws.uniform("crop", 2) * span).astype(np.int64).T
-            images = shift(images, down, right, augmentation.crop_padding)
+        images = resized_crop(images, _crop_boxes(images.shape, draws), size or images.shape[1:3])
+    if flips.any():
+        images = flip(images, flips)
+    if augmentation.crop == "padded" and augmentation.crop_padding > 0:
+        span = 2 * augmentation.crop_padding + 1
+        down, right = (draws.uniform("crop", 2) * span).astype(np.int64).T
+        images = shift(images, down, right, augmentation.crop_padding)
     if augmentation.jitter > 0:
         factors = 1 + augmentation.jitter * _both_ways(draws, "jitter", 3)
         images = jitter(images, *factors.T)
@@ -206,38 +214,34 @@ class Boxes(NamedTuple):
     width: np.ndarray
 
 
-def resized_crop(images: np.ndarray, boxes: Boxes, flips: np.ndarray) -> np.ndarray:
-    """Return the box of each image resized to the whole image, bilinear, float32 from 0 to 255.
+def resized_crop(images: np.ndarray, boxes: Boxes, size: tuple[int, int]) -> np.ndarray:
+    """Return the box of each image resized to one size, bilinear, uint8.
 
-    A box is never larger than the image, so nothing is shrunk and no smoothing is needed. Pixels
-    are squares with their centres at half-integers; beyond the image its edge goes on.
+    Where a box is larger than the result, the filter is as wide as a pixel of the result
+    (antialiased), as Pillow's is. What lies beyond the box has no part in it.
+
+    PyTorch resizes bytes with vector instructions and in the thread that calls it: a picture of
+    379 pixels cropped to 224 and flipped took 0.15 ms of one core and Pillow 0.64; one of 224
+    pixels 0.09, Pillow 0.40 and two passes in NumPy 0.40 (AMD Zen 5, PyTorch 2.13).
 
     Args:
         images: ``N x H x W x C`` uint8.
-        boxes: inside the images, not rounded.
-        flips: N booleans: whether the result is mirrored left to right.
+        boxes: inside the images, whole pixels.
+        size: height and width of the result.
     """
-    count, rows, columns, channels = images.shape
-    upper, lower, down = _neighbours(boxes.top, boxes.height, rows)
-    before, after, right = _neighbours(boxes.left, boxes.width, columns)
-    for positions in (before, after, right):
-        positions[flips] = positions[flips, ::-1]
-    right = np.repeat(right, channels, axis=1)
-    pixels = whole_pixels(images)
-    resized = np.empty((count, rows, columns * channels), np.float32)
-    # One sample at a time stays in the processor's cache; each step treats a whole image.
-    for sample in range(count):
-        stretched = _blend(
-            pixels[sample].take(before[sample], axis=1).view(np.uint8).reshape(rows, -1),
-            pixels[sample].take(after[sample], axis=1).view(np.uint8).reshape(rows, -1),
-            right[sample],
-        )
-        resized[sample] = _blend(
-            stretched.take(upper[sample], axis=0),
-            stretched.take(lower[sample], axis=0),
-            down[sample, :, None],
-        )
-    return resized.reshape(images.shape)
+    import torch  # the audit, which only asks how small a crop may be, starts without it
+    from torch.nn.functional import interpolate
+
+    resized = np.empty((len(images), *size, images.shape[3]), np.uint8)
+    edges = (edge.tolist() for edge in boxes)
+    for sample, (top, left, height, width) in enumerate(zip(*edges, strict=True)):
+        # in one piece, else PyTorch makes it one, with threads of its own; channels last, which
+        # it takes four times as quickly as channels first
+        box_NHWC = images[sample : sample + 1, top : top + height, left : left + width].copy()
+        pixels_NCHW = torch.from_numpy(box_NHWC).permute(0, 3, 1, 2)
+        cropped_NCHW = interpolate(pixels_NCHW, size, mode="bilinear", antialias=True)
+        resized[sample] = cropped_NCHW[0].numpy().transpose(1, 2, 0)
+    return resized
 
 
 def jitter(
@@ -310,41 +314,12 @@ def inside(boxes: Boxes, rows: int, columns: int) -> np.ndarray:
 
 
 def _crop_boxes(shape: tuple[int, ...], draws: Draws) -> Boxes:
-    """Return a random box of each image."""
+    """Return a random box of each image, in whole pixels."""
     _, rows, columns, _ = shape
     area, aspect, down, right = draws.uniform("crop", 4).T
     area = SMALLEST_AREA + area * (1 - SMALLEST_AREA)
     stretch = CROP_ASPECT ** (2 * aspect - 1)
-    height = rows * np.minimum(1.0, np.sqrt(area / stretch))
-    width = columns * np.minimum(1.0, np.sqrt(area * stretch))
-    return Boxes(down * (rows - height), right * (columns - width), height, width)
-
-
-def _neighbours(
-    start: np.ndarray, length: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, along one axis, the two pixels each new pixel lies between and its share of each.
-
-    Args:
-        start: of each sample's box, in pixels.
-        length: likewise.
-        size: pixels along the axis, of the image and of the result.
-
-    Returns:
-        first and second index, and the weight of the second: each ``N x size``.
-    """
-    centres = (np.arange(size) + 0.5) * (length / size)[:, None] - 0.5 + start[:, None]
-    centres = centres.clip(0, size - 1)
-    first = centres.astype(np.int64)
-    second = np.minimum(first + 1, size - 1)
-    return first, second, (centres - first).astype(np.float32)
-
-
-def _blend(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return ``first + share * (second - first)``, float32."""
-    start = first.astype(np.float32)
-    step = second - start
-    step *= share
-    step += start
-    blended: np.ndarray = step
-    return blended
+    height = np.clip(np.rint(rows * np.sqrt(area / stretch)), 1, rows)
+    width = np.clip(np.rint(columns * np.sqrt(area * stretch)), 1, columns)
+    top, left = np.floor(down * (rows - height + 1)), np.floor(right * (columns - width + 1))
+    return Boxes(*(edge.astype(np.int64) for edge in (top, left, height, width)))

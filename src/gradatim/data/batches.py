@@ -23,6 +23,7 @@ from gradatim.core.cores import cores
 from gradatim.data.ahead import ahead, in_time
 from gradatim.data.augment import Augmentation, augment, erase
 from gradatim.data.dataset import PARTS, Part, Prepared
+from gradatim.data.larger import seen_in_training
 from gradatim.data.mixing import mix
 from gradatim.data.order import Blocks, read_ahead
 from gradatim.data.padded import by_length, lengths_of
@@ -110,6 +111,8 @@ class Batches:
         UnknownNameError: no such part.
         ValueRefusedError: the batch size is below 1 or (with ``drop_last``) leaves no batch; or an
             augmentation of images is asked for data that are none.
+        UsageError, DataError, DiskError: crops are to be taken from larger pictures, and there are
+            none or they cannot be stored.
     """
 
     def __init__(
@@ -282,14 +285,15 @@ class _Images:
         layout: Literal["contiguous", "channels-last"],
         device: torch.device,
     ) -> None:
-        self._pixels_NHWC = np.ascontiguousarray(prepared.inputs)
+        self._pixels_NHWC = np.ascontiguousarray(seen_in_training(prepared, augmentation))
         self._indices = indices
         self._augmentation = augmentation
         self._layout = layout
         self._device = device
         # (x / 255 - mean) / std as one product and one sum, written out for a whole image
         mean, std = np.asarray(prepared.preprocessing.mean), np.asarray(prepared.preprocessing.std)
-        _, height, width, _ = self._pixels_NHWC.shape
+        _, height, width, _ = prepared.inputs.shape
+        self._size = height, width
         self._scale = np.tile(1 / (255 * std), height * width).astype(np.float32)
         self._offset = np.tile(-mean / std, height * width).astype(np.float32)
         self._factors = tuple(torch.from_numpy(v).to(device) for v in (self._scale, self._offset))
@@ -302,7 +306,7 @@ class _Images:
         Normalised, float32, where they are to be erased or mixed.
         """
         pixels = self._pixels_NHWC.take(self._indices.take(positions), axis=0)
-        pixels = augment(pixels, self._augmentation, draws)
+        pixels = augment(pixels, self._augmentation, draws, self._size)
         if not self._early:
             return pixels
         values = _aligned(len(pixels), pixels[0].size)

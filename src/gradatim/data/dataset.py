@@ -12,6 +12,7 @@ from gradatim.core.spec import Spec
 
 if TYPE_CHECKING:
     from gradatim.data.audit import Audit
+    from gradatim.data.larger import Larger
     from gradatim.data.preprocessing import Preprocessing
 
 Part = Literal["train", "validation", "test"]
@@ -63,6 +64,7 @@ class Prepared:
         preprocessing: turns a raw input into a model input; kept in the package.
         audit: what is in the data and what is wrong with it.
         key: fingerprint of content and policy; a resumed run refuses other data.
+        larger: the images at a larger side, for resized crops; None where there are no files.
     """
 
     spec: Spec
@@ -73,6 +75,7 @@ class Prepared:
     preprocessing: Preprocessing
     audit: Audit
     key: str
+    larger: Larger | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -111,17 +111,22 @@ Content = bytes | str | os.PathLike[str] | Image.Image
 
 @dataclass(frozen=True)
 class Policy:
-    """What every picture is fitted to: ``size x size x channels``."""
+    """What every picture is fitted to: ``size x size x channels``.
+
+    ``spare``: a JPEG may be decoded at a fraction of its size while this many times as many pixels
+    remain as are wanted. Twice, but for the larger pictures of ``data/larger.py``.
+    """
 
     size: int
     shape: Literal["crop", "letterbox"] = "crop"
     channels: int = 3
     interpolation: Interpolation = "bicubic"
+    spare: int = 2
 
     @property
     def reduced_side(self) -> int | None:
         """Shorter side that a JPEG may be reduced to while decoding; None: not at all."""
-        return REDUCED_SIDE if 2 * self.size <= REDUCED_SIDE else None
+        return REDUCED_SIDE if self.spare * self.size <= REDUCED_SIDE else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gradatim.data.columns import Column
     from gradatim.data.decode import Policy
+    from gradatim.data.larger import Larger
     from gradatim.data.layout import Layout
     from gradatim.data.vocabulary import Unit
 
@@ -59,6 +60,7 @@ class Gathered:
         target: name of what is predicted.
         unit: of a regression target.
         choices: keys of the recipe that were left open -> (value, reason).
+        larger: stored images at a larger side; None where they come from no files.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Gathered:
     target: str = ""
     unit: str = ""
     choices: Mapping[str, tuple[object, str]] = field(default_factory=dict)
+    larger: Larger | None = None
 
     @property
     def task(self) -> Task:

@@ -130,7 +130,11 @@ def _gather_images(
     if column:
         choices["data.target"] = (raw.target, f"the column {raw.target!r} holds the labels")
     choices["data.task"] = (task, reason)
-    choices["data.order"] = choose_order(found.inputs)
+    found.larger.check(data)
+    if data.crop_from is not None:
+        choices["data.crop"] = ("resized", "data.crop_from says where such crops are taken from")
+    largest = found.larger.bytes_at(max(policy.size, data.crop_from or 0))
+    choices["data.order"] = choose_order(largest)
     return Gathered(
         name=raw.name,
         kind="image",
@@ -145,6 +149,7 @@ def _gather_images(
         policy=policy,
         target=raw.target,
         choices=choices,
+        larger=found.larger,
     )
 
 

@@ -26,14 +26,21 @@ from gradatim.data.cache import cache_folder
 from gradatim.data.dataset import Part
 from gradatim.data.decode import FORMATS, TREATMENTS, Interpolation, Policy
 from gradatim.data.facts import Facts
+from gradatim.data.larger import Larger
 from gradatim.data.raw import RawImages
-from gradatim.data.sizes import choose_channels, choose_shape, choose_size
+from gradatim.data.sizes import (
+    LARGEST_SIZE,
+    SMALLEST_SIZE,
+    choose_channels,
+    choose_shape,
+    choose_size,
+    side_of,
+)
 from gradatim.data.store import Store, open_or_build
 from gradatim.errors import EmptySourceError, TooFewClassesError, ValueRefusedError
 
 Task = Literal["classification", "regression"]
 
-SMALLEST_SIZE, LARGEST_SIZE = 4, 2048
 EXAMPLES = 5
 COMMON_SIZES = 12
 
@@ -54,6 +61,7 @@ class ImageSet:
         reasons: why, by key of the recipe: ``data.size``, ``data.shape``, ``data.channels``.
         audit: what is in the source and what is wrong with it.
         key: fingerprint of content and policy; labels and parts are not in it.
+        larger: the same pictures at a larger side, stored when they are asked for.
     """
 
     inputs: np.ndarray
@@ -67,6 +75,7 @@ class ImageSet:
     reasons: dict[str, str]
     audit: Audit
     key: str
+    larger: Larger
 
 
 def prepare_images(
@@ -99,11 +108,12 @@ def prepare_images(
         DiskError: the cache cannot be written.
     """
     _check(size, channels)
+    cache = cache or cache_folder()
 
     def choose(sizes: np.ndarray, grey: np.ndarray) -> Policy:
         return _choose(sizes, grey, size, shape, channels, interpolation)[0]
 
-    store = open_or_build(raw.files, raw.root, raw.name, choose, cache or cache_folder(), talk)
+    store = open_or_build(raw.files, raw.root, raw.name, choose, cache, talk)
     facts, kept = store.facts, store.facts.kept
     every_name = relative_names(raw.files, raw.root)
     if len(kept) == 0:
@@ -121,6 +131,8 @@ def prepare_images(
     sizes, grey = facts.sizes[kept], facts.grey[kept]
     policy, reasons = _choose(sizes, grey, size, shape, channels, interpolation)
     audit = _audit(raw, store, every_name, (names, labels, parts), classes, task, reasons)
+    middle = side_of(sizes, policy.shape)
+    larger = Larger(raw.files, raw.root, raw.name, cache, policy, facts.key, kept, middle, talk)
     return ImageSet(
         inputs=store.pixels,
         kept=kept,
@@ -133,6 +145,7 @@ def prepare_images(
         reasons=reasons,
         audit=audit,
         key=store.key,
+        larger=larger,
     )
 
 

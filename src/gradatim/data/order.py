@@ -32,12 +32,12 @@ _EPOCH = 2**30  # an epoch number far away: the order of blocks must not follow 
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def choose_order(stored: np.ndarray) -> tuple[str, str]:
-    """Return ``shuffled`` or ``blocks`` for a store, and why."""
+def choose_order(stored_bytes: int) -> tuple[str, str]:
+    """Return ``shuffled`` or ``blocks`` for a store of this size, and why."""
     memory = memory_bytes()
-    if not isinstance(stored, np.memmap) or memory is None or stored.nbytes <= SHARE * memory:
+    if memory is None or stored_bytes <= SHARE * memory:
         return "shuffled", "the samples fit into memory"
-    sizes = f"{stored.nbytes / 2**30:,.1f} GiB, the memory {memory / 2**30:,.1f}"
+    sizes = f"{stored_bytes / 2**30:,.1f} GiB, the memory {memory / 2**30:,.1f}"
     return "blocks", f"the store has {sizes}: it is read from the disk in stretches"
 
 

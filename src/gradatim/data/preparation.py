@@ -90,6 +90,7 @@ def prepare(
         preprocessing=preprocessing,
         audit=gathered.audit,
         key=gathered.key,
+        larger=gathered.larger,
     )
     return prepared, recipe
 

@@ -6,6 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+SMALLEST_SIZE, LARGEST_SIZE = 4, 2048
+"""Sides that pictures may be fitted to."""
+
 KEPT_SIDE = 64
 """Square pictures of one size up to this side are kept as they are."""
 
@@ -59,8 +62,7 @@ def choose_size(sizes: np.ndarray, shape: str) -> tuple[int, str]:
     first = int(sizes[0, 0])
     if (sizes == first).all() and first <= KEPT_SIDE:
         return first, f"all pictures are {first} x {first}: kept as they are"
-    sides = sizes.min(axis=1) if shape == "crop" else sizes.max(axis=1)
-    middle = int(np.median(sides))
+    middle = side_of(sizes, shape)
     which = "shorter" if shape == "crop" else "longer"
     if middle >= PHOTO_SIDE:
         return PHOTO_SIDE, (
@@ -73,6 +75,16 @@ def choose_size(sizes: np.ndarray, shape: str) -> tuple[int, str]:
         f"half of the pictures are at most {middle} pixels on the {which} side; rounded up to a "
         "multiple of 4"
     )
+
+
+def side_of(sizes: np.ndarray, shape: str) -> int:
+    """Return the median of the sides that become the square's: shorter, or longer (letterbox).
+
+    Args:
+        sizes: ``K x 2``, width and height, ``K`` at least 1.
+        shape: ``crop`` or ``letterbox``.
+    """
+    return int(np.median(sizes.min(axis=1) if shape == "crop" else sizes.max(axis=1)))
 
 
 def choose_channels(grey: np.ndarray) -> tuple[int, str]:

@@ -207,9 +207,16 @@ def _facts(place: Path, name: str) -> Facts | None:
 
 
 def _policy_name(policy: Policy) -> str:
-    usual = policy.interpolation == "bicubic"
     name = f"{policy.size}-{policy.shape}-{policy.channels}"
-    return name if usual else f"{name}-{policy.interpolation}"
+    if policy.interpolation != "bicubic":
+        name += f"-{policy.interpolation}"
+    usual = replace(policy, spare=Policy.spare).reduced_side
+    return name if policy.reduced_side == usual else f"{name}-reduced"
+
+
+def is_stored(cache: Path, content: str, policy: Policy) -> bool:
+    """Return whether the pictures of this content (``Facts.key``) were stored so before."""
+    return (cache / "images" / content / f"{_policy_name(policy)}.json").is_file()
 
 
 def _open(place: Path, facts: Facts, policy: Policy) -> Store | None:
@@ -319,7 +326,7 @@ def _build(
 ) -> tuple[Facts, Path]:
     """Go over all files once; return the facts and the folder of the store."""
     each = policy.size**2 * policy.channels
-    _check_space(cache, len(paths) * each)
+    check_space(cache, len(paths) * each, "choose smaller pictures with --set data.size=32")
     chunks, workers, small = _chunks(paths, prints, each)
 
     every: list[Facts] = []
@@ -400,17 +407,31 @@ def _in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _check_space(cache: Path, needed: int) -> None:
-    """Refuse at once what cannot fit, rather than after an hour."""
+def free_bytes(cache: Path) -> int:
+    """Return how much may still be written into the cache."""
     with cache_errors(cache):
-        free = shutil.disk_usage(cache).free
+        return shutil.disk_usage(cache).free
+
+
+def check_space(cache: Path, needed: int, instead: str) -> None:
+    """Refuse at once what cannot fit, rather than after an hour.
+
+    Args:
+        cache: the cache folder.
+        needed: bytes.
+        instead: what can be done with less.
+
+    Raises:
+        DiskError: less than that is free.
+    """
+    free = free_bytes(cache)
     if free < needed:
         raise DiskError(
             f"the decoded pictures need {needed / 2**20:,.0f} MiB and only "
             f"{free / 2**20:,.0f} MiB are free",
             given=cache,
-            next_step="free some space, set GRADATIM_CACHE to a folder on a larger disk, or choose "
-            "smaller pictures with --set data.size=32",
+            next_step="free some space, set GRADATIM_CACHE to a folder on a larger disk, or "
+            f"{instead}",
         )
 
 

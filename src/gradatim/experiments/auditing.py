@@ -11,6 +11,7 @@ from gradatim import stats
 from gradatim.core.page import Block, Cell, Heading, Table, Text
 from gradatim.core.recipe import Recipe
 from gradatim.core.talk import SILENCE, Talk
+from gradatim.data import larger
 from gradatim.data.augment import Augmentation
 from gradatim.data.augmented import EPOCHS, sheet
 from gradatim.data.card import Card
@@ -51,6 +52,8 @@ def audit(recipe: Recipe, augment: str, talk: Talk) -> Card:
     recipe, whose = _chosen(recipe, prepared, augment)
     augmentation = Augmentation.from_recipe(recipe.data)
     keys = list(suggest(prepared.spec))
+    if augmentation.crop == "resized":
+        keys.insert(keys.index("data.crop_padding"), "data.crop_from")
     facts: dict[str, Any] = {
         "chosen_by": whose,
         "strengths": {key: recipe.get(key) for key in keys},
@@ -74,11 +77,12 @@ def audit(recipe: Recipe, augment: str, talk: Talk) -> Card:
 def _chosen(recipe: Recipe, prepared: Prepared, augment: str) -> tuple[Recipe, str]:
     """Return the recipe with every augmentation decided, and who decided."""
     if augment != AS_FIT:
-        return recipe.with_values(asked(augment, prepared.spec), "asked for"), "asked for"
+        recipe = recipe.with_values(asked(augment, prepared.spec), "asked for")
+        return larger.settle(recipe, prepared), "asked for"
     model = recipe.model.name or defaults.rungs(prepared.spec)[-1]
     for key, (value, reason) in defaults.augmentation(prepared.spec, model).items():
         recipe = recipe.filled({key: value}, reason)
-    return recipe, f"what fit does for {model}"
+    return larger.settle(recipe, prepared), f"what fit does for {model}"
 
 
 def _said(changes: bool, whose: str) -> Text:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import time
 
 
+def left_of(seconds: float, began: float) -> float:
+    """Return what is left of some seconds since a reading of the clock: a tenth at least."""
+    return max(seconds - (time.monotonic() - began), 0.1 * seconds)
+
+
 class Clock:
     """Knows what is left of a budget.
 

@@ -21,6 +21,7 @@ from gradatim.core.duration import write_seconds
 from gradatim.core.recipe import Recipe, fingerprint
 from gradatim.core.record import RecordWriter
 from gradatim.core.talk import Talk
+from gradatim.data import larger
 from gradatim.data.augment import Augmentation
 from gradatim.data.batches import Batches
 from gradatim.data.dataset import Part, Prepared
@@ -29,6 +30,7 @@ from gradatim.data.streams import Streams
 from gradatim.errors import DivergedError, ValueRefusedError
 from gradatim.experiments import defaults, features, starting
 from gradatim.experiments import folder as folders
+from gradatim.experiments.clock import left_of
 from gradatim.experiments.measure import Measured, measured
 from gradatim.experiments.observing import observe
 from gradatim.models import pretrained
@@ -117,7 +119,8 @@ def settle(prepared: Prepared, recipe: Recipe) -> Recipe:
     model = str(recipe.model.name)
     if recipe.start.method in starting.METHODS:
         recipe = defaults.settle_tuning(recipe, prepared.spec)
-    return defaults.settle(recipe, prepared.spec, len(prepared.split.train), model)
+    recipe = defaults.settle(recipe, prepared.spec, len(prepared.split.train), model)
+    return larger.settle(recipe, prepared)
 
 
 def build(prepared: Prepared, recipe: Recipe) -> nn.Module:
@@ -205,7 +208,7 @@ def _from_weights(
         start.facts["rows_factor"] = factor
     told = {"start": {**start.facts, "features": facts}}
     if recipe.start.method == "fine-tuning":
-        left = None if seconds is None else max(seconds - (time.monotonic() - began), 0.1 * seconds)
+        left = None if seconds is None else left_of(seconds, began)
         fitted = _descend(prepared, recipe, model, place, talk, left, told)
         spent = max(fitted.seconds, time.monotonic() - began)
         note = _said_of_rows(start.facts, facts)
@@ -274,7 +277,9 @@ def _descend(
     seconds: float | None,
     told: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    train = training_batches(prepared, recipe)
+    began = time.monotonic()
+    train = training_batches(prepared, recipe)  # may have to store larger pictures first
+    seconds = None if seconds is None else left_of(seconds, began)
     validation = batches(prepared, recipe, "validation")
     trained = training.train(
         model,

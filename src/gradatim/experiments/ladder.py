@@ -74,9 +74,10 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
             own = _own_recipe(folder, recipe, number, name)
             if rungs and name == starting.LABELS["fine-tuning"]:
                 own = _with_features_of(rungs[-1].fitted.recipe, own)
-            left = clock.left(ending.SECONDS)
-            if name == names[-1] and left is not None and not folder.exists():
-                own = _fitting_width(prepared, own, left)
+            if name == names[-1] and clock.budget is not None and not folder.exists():
+                # what has to be stored for it is stored before the time that is left is taken
+                fitting.training_batches(prepared, fitting.settle(prepared, own))
+                own = _fitting_width(prepared, own, clock.left(ending.SECONDS) or 0.0)
             seconds = _seconds(name, names, clock, rungs)
             fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
             before = rungs[-1].fitted if rungs else None
