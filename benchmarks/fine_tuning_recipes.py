@@ -51,6 +51,7 @@ WAYS = {
     "colour": {"data.jitter": 0.3},
     "mix-up": {"data.mixup": 0.2},
     "no augmentation": {"data.flip": 0.0, "data.crop": "none"},
+    "crops of no larger photos": {"data.crop_from": "the size"},
     "batches of 16": {"data.batch_size": 16},
     "half as many epochs": {"epochs": 0.5},
     "twice as many epochs": {"epochs": 2.0},
@@ -104,6 +105,8 @@ def main() -> None:
                 "start.method": "fine-tuning",
                 "training.epochs": epochs,
             } | values
+            if "data.crop_from" in values:
+                values["data.crop_from"] = settled.data.size
             recipe = settled.with_values(values)
             with tempfile.TemporaryDirectory() as name:
                 rows[way].append(one(prepared, recipe, Path(name)))

@@ -30,10 +30,13 @@ CROPS = Augmentation(flip=0.5, crop="resized", crop_from=SIDE)
 
 
 class Told(Silence):
-    """A talk that notes what is decoded."""
+    """A talk that notes what is said and decoded."""
 
     def __init__(self):
-        self.decoded = []
+        self.said, self.decoded = [], []
+
+    def say(self, text):
+        self.said.append(text)
 
     def track(self, what, total, unit=""):
         self.decoded += [what] * (what == "decode")
@@ -92,6 +95,8 @@ def test_it_is_stored_once_and_found_again(photos, tmp_path):
         prepared, _ = prepare(recipe(photos), cache=tmp_path / "cache", talk=talk)
         assert prepared.larger.at(SIDE) is prepared.larger.at(SIDE)
         assert talk.decoded == expected
+        stored = ["crops are taken from larger photos, stored once: 27 pixels"]
+        assert talk.said == stored[: len(expected)]
 
 
 def test_nothing_but_training_sees_it(photos, tmp_path):

@@ -222,7 +222,8 @@ def resized_crop(images: np.ndarray, boxes: Boxes, size: tuple[int, int]) -> np.
 
     PyTorch resizes bytes with vector instructions and in the thread that calls it: a picture of
     379 pixels cropped to 224 and flipped took 0.15 ms of one core and Pillow 0.64; one of 224
-    pixels 0.09, Pillow 0.40 and two passes in NumPy 0.40 (AMD Zen 5, PyTorch 2.13).
+    pixels 0.09, Pillow 0.40 and two passes in NumPy 0.40 (AMD Zen 5, PyTorch 2.13). Processors
+    without AVX2 take PyTorch's general kernel, which was not timed.
 
     Args:
         images: ``N x H x W x C`` uint8.

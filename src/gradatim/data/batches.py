@@ -2,10 +2,11 @@
 
 The order is a pure function of (seed, epoch). Images are gathered from the memory map and augmented
 as bytes. Where this takes long it runs ahead of the training, on one thread, and on more where it
-comes too late and there are cores for it; NumPy does it, since it releases the interpreter and
-starts no threads of its own. The bytes become floats where they are used, by PyTorch, whose threads
-are there already. Vectors are normalised once and stay in memory. Small batches are made several
-at a time: most of what one costs does not depend on its size.
+comes too late and there are cores for it; NumPy does it (and for resized crops a kernel of
+PyTorch's), since it releases the interpreter and starts no threads of its own. The bytes become
+floats where they are used, by PyTorch, whose threads are there already. Vectors are normalised once
+and stay in memory. Small batches are made several at a time: most of what one costs does not depend
+on its size.
 """
 
 from __future__ import annotations

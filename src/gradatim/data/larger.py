@@ -79,6 +79,8 @@ class Larger:
         """
         if side not in self._opened:
             policy = self._policy(side)
+            if not is_stored(self.cache, self.content, policy):
+                self.talk.say(f"crops are taken from larger photos, stored once: {side} pixels")
             store = open_or_build(
                 self.files, self.root, self.source, lambda *_: policy, self.cache, self.talk
             )
