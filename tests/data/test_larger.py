@@ -20,7 +20,7 @@ from gradatim.data.augment import Augmentation, Boxes, _crop_boxes
 from gradatim.data.augmented import sheet
 from gradatim.data.batches import Batches
 from gradatim.data.decode import REDUCED_SIDE, Policy, fit_to, read
-from gradatim.data.larger import Larger, seen_in_training, settle
+from gradatim.data.larger import Larger, imply, seen_in_training, settle
 from gradatim.data.order import Blocks
 from gradatim.data.randomness import Draws
 from gradatim.errors import DataError, DiskError, UsageError, ValueRefusedError
@@ -212,9 +212,11 @@ def test_the_recipe_says_the_side_and_why(prepared, photos):
 
 def test_a_side_that_is_given_is_kept_and_means_resized_crops(photos, tmp_path):
     prepared, found = prepare(recipe(photos, crop_from=20), cache=tmp_path / "cache")
-    assert (found.data.crop, found.data.crop_from) == ("resized", 20)
-    assert found.reasons["data.crop"] == "data.crop_from says where such crops are taken from"
-    assert settle(found, prepared) == found
+    implied = imply(found)
+    assert (implied.data.crop, implied.data.crop_from) == ("resized", 20)
+    assert implied.reasons["data.crop"] == "data.crop_from says what such crops are taken from"
+    assert settle(implied, prepared) == implied
+    assert imply(recipe(photos)).data.crop is None
 
 
 def test_arrays_have_no_larger_pictures(tmp_path):
@@ -287,7 +289,7 @@ def test_a_full_disk_is_told_before_anything_is_stored(photos, tmp_path, monkeyp
     usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
     monkeypatch.setattr(store_module.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DiskError) as caught:
-        settle(found, prepared)
+        settle(imply(found), prepared)
     assert "need 435 MiB and only 1 MiB are free" in str(caught.value)
     assert str(caught.value).endswith("take crops of smaller pictures with --set data.crop_from=16")
 

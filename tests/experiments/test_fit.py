@@ -220,6 +220,22 @@ def test_crops_of_larger_photos_are_chosen_said_and_measured_as_before(photos, t
     assert same(weights(larger), weights(again))
 
 
+def test_sides_that_crops_are_taken_from_are_compared(photos, tmp_path):
+    """LeNet alone would take no crops; naming their source asks for them."""
+    found = gradatim.compare(
+        photos, over="data.crop_from=24,40", model="lenet", epochs=2, seeds=1,
+        settings={"data.size": 24}, out=tmp_path / "compared",
+    )  # fmt: skip
+    assert [row["label"] for row in found.facts["values"]] == ["24", "40"]
+    steps = []
+    for member in sorted((tmp_path / "compared" / "members").iterdir()):
+        recipe = Recipe.read(member / "recipe.toml")
+        assert recipe.data.crop == "resized"
+        assert recipe.reasons["data.crop"].startswith("data.crop_from says")
+        steps.append([event["loss"] for event in gradatim.Record.read(member).of("step")])
+    assert len(steps) == 2 and steps[0] != steps[1]
+
+
 def test_storing_larger_photos_takes_its_time_from_that_of_the_training(
     photos, tmp_path, monkeypatch
 ):

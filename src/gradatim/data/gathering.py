@@ -131,8 +131,6 @@ def _gather_images(
         choices["data.target"] = (raw.target, f"the column {raw.target!r} holds the labels")
     choices["data.task"] = (task, reason)
     found.larger.check(data)
-    if data.crop_from is not None:
-        choices["data.crop"] = ("resized", "data.crop_from says where such crops are taken from")
     largest = found.larger.bytes_at(max(policy.size, data.crop_from or 0))
     choices["data.order"] = choose_order(largest)
     return Gathered(

@@ -181,6 +181,14 @@ def _check_crop(data: DataRecipe) -> None:
         )
 
 
+def imply(recipe: Recipe) -> Recipe:
+    """Return the recipe with resized crops, where it says what they are taken from."""
+    if recipe.data.crop_from is None:
+        return recipe
+    reason = "data.crop_from says what such crops are taken from"
+    return recipe.filled({"data.crop": "resized"}, reason)
+
+
 def settle(recipe: Recipe, prepared: Prepared) -> Recipe:
     """Return the recipe with the side chosen that resized crops are taken from.
 

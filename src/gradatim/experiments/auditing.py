@@ -80,6 +80,7 @@ def _chosen(recipe: Recipe, prepared: Prepared, augment: str) -> tuple[Recipe, s
         recipe = recipe.with_values(asked(augment, prepared.spec), "asked for")
         return larger.settle(recipe, prepared), "asked for"
     model = recipe.model.name or defaults.rungs(prepared.spec)[-1]
+    recipe = larger.imply(recipe)
     for key, (value, reason) in defaults.augmentation(prepared.spec, model).items():
         recipe = recipe.filled({key: value}, reason)
     return larger.settle(recipe, prepared), f"what fit does for {model}"

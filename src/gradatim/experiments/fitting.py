@@ -117,6 +117,7 @@ def fit_model(
 def settle(prepared: Prepared, recipe: Recipe) -> Recipe:
     """Return the recipe with the choices that follow from model and data made."""
     model = str(recipe.model.name)
+    recipe = larger.imply(recipe)
     if recipe.start.method in starting.METHODS:
         recipe = defaults.settle_tuning(recipe, prepared.spec)
     recipe = defaults.settle(recipe, prepared.spec, len(prepared.split.train), model)
