@@ -167,6 +167,8 @@ def larger_of(tmp_path, size=224, middle=400, shape="crop", count=10):
          "half of the pictures have at most 300 pixels on the longer side"),
         (224, 246, "crop", 224,
          "half of the pictures have at most 246 pixels on the shorter side: no more detail"),
+        (1500, 5000, "crop", 2048, "pictures are stored at 2048 pixels at most"),
+        (2000, 5000, "crop", 2000, "pictures are stored at 2048 pixels at most: no more detail"),
         (32, 32, "crop", 32,
          "half of the pictures have at most 32 pixels on the shorter side: no more detail"),
     ],

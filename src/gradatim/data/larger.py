@@ -38,6 +38,7 @@ ROOM = 0.5
 """Share of the free disk that larger pictures may take unasked."""
 
 SPARE = 1
+"""Times as many pixels as are wanted that decoding at a fraction leaves; see ``Policy``."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,10 @@ class Larger:
         """Choose the side that resized crops are taken from, and say why."""
         size, which = self.policy.size, "shorter" if self.policy.shape == "crop" else "longer"
         wanted = math.ceil(size / math.sqrt(SMALLEST_AREA))
-        side = min(wanted, self.middle)
+        side = min(wanted, self.middle, LARGEST_SIZE)
         limited = f"half of the pictures have at most {self.middle} pixels on the {which} side"
+        if self.middle > LARGEST_SIZE:
+            limited = f"pictures are stored at {LARGEST_SIZE} pixels at most"
         if side < LEAST_GAIN * size:
             return size, f"{limited}: no more detail"
         gibibytes = self.bytes_at(side) / 2**30
