@@ -122,17 +122,21 @@ def test_a_model_without_weights_says_what_to_do():
     assert "solve()" in str(refused.value)
 
 
-def test_the_compiler_is_not_imported_by_a_step():
-    """It takes a second, at every start."""
+def test_the_compiler_is_not_imported_by_steps_checkpoints_and_going_on(tmp_path):
+    """It takes a second, in every run."""
     code = (
         "import sys, torch\n"
-        "from gradatim.training import train\n"
+        "from gradatim.training import optimisers, train\n"
         "batches = [(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))] * 2\n"
         "for name in ('adamw', 'nesterov', 'rmsprop'):\n"
-        "    train(torch.nn.Linear(2, 2), batches, epochs=1, optimiser=name, clip=1.0)\n"
+        "    train(torch.nn.Linear(2, 2), batches, folder=name, epochs=1, optimiser=name, clip=1.0,\n"
+        "          checkpoint_seconds=0)\n"
+        "weight = torch.zeros(2, requires_grad=True)\n"
+        "light = optimisers.light(torch.optim.AdamW)([weight])\n"
+        "light.load_state_dict(light.state_dict())\n"
         "assert 'torch._dynamo' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_a_light_optimiser_is_the_class_with_its_hooks_and_its_bits():

@@ -84,8 +84,8 @@ def adamw(groups: Groups, recipe: TrainingRecipe, form: dict[str, bool]) -> Opti
 def light(kind: type[Optimizer]) -> Callable[..., Optimizer]:
     """Return an optimiser class without what PyTorch wraps around it for its compiler.
 
-    The wrappers import the whole compiler at the first step, 0.9 to 1.3 seconds of every start,
-    to keep it out of the update. The arithmetic below them, hooks and states are the class's own.
+    The wrappers import the whole compiler at the first step or checkpoint, 0.9 to 1.3 seconds of
+    every run, to keep it out of the update. The arithmetic below them, hooks and states are the class's own.
     """
 
     def zero_grad(self: Optimizer, set_to_none: bool = True) -> None:
@@ -95,6 +95,8 @@ def light(kind: type[Optimizer]) -> Callable[..., Optimizer]:
         "__doc__": kind.__doc__,
         "__module__": kind.__module__,
         "add_param_group": inspect.unwrap(kind.add_param_group),
+        "load_state_dict": inspect.unwrap(kind.load_state_dict),
+        "state_dict": inspect.unwrap(kind.state_dict),
         "step": torch.no_grad()(inspect.unwrap(cast(Callable[..., Any], kind.step))),
         "zero_grad": zero_grad,
     }
