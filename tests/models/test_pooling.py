@@ -8,7 +8,7 @@ from torch.nn import functional
 from gradatim.core.spec import Spec
 from gradatim.models import build
 from gradatim.models.activations import ACTIVATIONS, FALLING
-from gradatim.models.pooling import MaxPool2d, _few_side_by_side
+from gradatim.models.pooling import MaxPool2d, few_side_by_side
 
 
 def images(*shape, dtype=torch.float32, seed=0):
@@ -28,7 +28,7 @@ def both_ways(x, layer):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_and_gradients_are_those_of_pytorch_to_the_bit(channels, dtype):
     x = images(5, channels, 8, 6, dtype=dtype).to(memory_format=torch.channels_last)
-    assert _few_side_by_side(x)
+    assert few_side_by_side(x)
     for ours, theirs in zip(both_ways(x, MaxPool2d(2)), both_ways(x, nn.MaxPool2d(2)), strict=True):
         assert torch.equal(ours, theirs)
         assert ours.is_contiguous(memory_format=torch.channels_last)
@@ -72,7 +72,7 @@ def test_all_else_is_left_to_pytorch(shape, settings):
     if x.ndim == 4:
         x = x.to(memory_format=torch.channels_last)
     assert torch.equal(MaxPool2d(2, **settings)(x), nn.MaxPool2d(2, **settings)(x))
-    assert not _few_side_by_side(images(2, 6, 4, 4))  # contiguous
+    assert not few_side_by_side(images(2, 6, 4, 4))  # contiguous
 
 
 def test_the_activation_after_the_maximum_gives_the_same_network():

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gradatim.core.spec import Spec
 from gradatim.models.activations import FALLING, Activation, activation_layer
+from gradatim.models.convolution import Conv2d
 from gradatim.models.initialisation import initialise
 from gradatim.models.network import Network
 from gradatim.models.options import Positive, Share
@@ -65,7 +66,7 @@ class LeNet(Network):
         height, breadth = ((side + 2 * inner - 4) // 2 for side in (height, breadth))  # after S4
 
         features: OrderedDict[str, nn.Module] = OrderedDict()
-        features["c1"] = nn.Conv2d(channels, c1, 5, padding=padding)
+        features["c1"] = Conv2d(channels, c1, 5, padding=padding)
         norm = nn.BatchNorm2d(c1) if batch_norm else None
         features |= _pooled("s2", _after("1", norm, activation, 0.0), pooling, activation)
         features["c3"] = nn.Conv2d(c1, c3, 5, padding=inner)

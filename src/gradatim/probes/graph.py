@@ -18,7 +18,8 @@ MOST_NODES = 6000
 MOST_TERMS = 16
 _WEIGHT_VIEWS = {"TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0"}
 _WEIGHT_VIEWS |= {"ReshapeAliasBackward0", "PermuteBackward0", "ToCopyBackward0", "SplitBackward0"}
-_CARRIERS = _WEIGHT_VIEWS | {"UnsqueezeBackward0", "ExpandBackward0"}
+_CARRIERS = _WEIGHT_VIEWS | {"UnsqueezeBackward0", "ExpandBackward0", "RepeatBackward0"}
+_CARRIERS |= {"CloneBackward0", "IndexSelectBackward0", "ConstantPadNdBackward0"}
 _SAME_VALUES = {"View", "UnsafeView", "ReshapeAlias", "Reshape", "Squeeze", "Unsqueeze"}
 _SAME_VALUES |= {"Transpose", "T", "Permute", "Expand", "ToCopy", "Clone", "Alias", "Slice"}
 _SAME_VALUES |= {
@@ -251,7 +252,7 @@ def _terms(root: Node) -> list[Node]:
 
 
 def _carried(node: Node, depth: int = 6) -> list[int]:
-    """Return the leaves behind a chain of nothing but changes of view."""
+    """Return the leaves behind a chain of operations that only move and repeat what they hold."""
     if node.name not in _CARRIERS or depth == 0:
         return []
     return node.parameters + [leaf for item in node.inputs for leaf in _carried(item, depth - 1)]
