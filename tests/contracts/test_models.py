@@ -20,6 +20,7 @@ from gradatim.models.weights import load_weights, save_weights
 ROOM = Path(models.__file__).parent
 SHARED = {"__init__", "activations", "blocks", "external", "initialisation", "network", "options"}
 SHARED |= {"continuing", "sequences", "weights", "head", "pretrained", "shared_classes", "pooling"}
+SHARED |= {"convolution"}
 
 NARROW = {
     "resnet": {"width": 4},

@@ -36,12 +36,11 @@ class Conv2d(nn.Conv2d):
         padded = functional.pad(self.weight, (1, 1)).flatten()
         places = _pairs(outputs, channels, height, width)
         weight = padded.index_select(0, places.flatten()).view(places.shape)
-        down, right = self.padding
         pairs = functional.conv2d(
             _columns(x_NCHW, 2 * channels),
             weight,
             None if self.bias is None else self.bias.repeat(2),
-            padding=(int(down), int(right) // 2),
+            padding=(int(self.padding[0]), int(self.padding[1]) // 2),
         )
         return _columns(pairs, outputs)
 

@@ -85,7 +85,8 @@ def light(kind: type[Optimizer]) -> Callable[..., Optimizer]:
     """Return an optimiser class without what PyTorch wraps around it for its compiler.
 
     The wrappers import the whole compiler at the first step or checkpoint, 0.9 to 1.3 seconds of
-    every run, to keep it out of the update. The arithmetic below them, hooks and states are the class's own.
+    every run, to keep it out of the update. The arithmetic below them, hooks and states are the
+    class's own.
     """
 
     def zero_grad(self: Optimizer, set_to_none: bool = True) -> None:
