@@ -104,6 +104,18 @@ def plain(options, clock, *, resident=False):
     return {"loss": loss.item()}
 
 
+def resident(options, clock):
+    """Take the same batch again and again, in the precision that Gradatim takes for such a net."""
+    from gradatim.core.recipe import Recipe
+    from gradatim.training import machine
+
+    model = module(2)
+    chosen = machine.resolve(Recipe(), model).machine
+    options.precision = options.precision or chosen.precision
+    with machine.at_work(machine.Place.of(chosen, model), chosen.threads):
+        return plain(options, clock, resident=True)
+
+
 def keras(options, clock, backend):
     os.environ["KERAS_BACKEND"] = backend
     import keras
@@ -146,8 +158,10 @@ def main():
         facts = keras(options, clock, name.removeprefix("keras-"))
     elif name == "gradatim":
         facts = gradatim(options, clock)
+    elif name == "resident":
+        facts = resident(options, clock)
     else:
-        facts = plain(options, clock, resident=name == "resident")
+        facts = plain(options, clock)
     clock.tell(contestant=name, **facts)
 
 
