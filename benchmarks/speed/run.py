@@ -38,6 +38,7 @@ WORKLOADS = {
     "table": ("table.py", [], ["plain", "skorch", *KERAS]),
     "characters": ("characters.py", [], ["plain", *KERAS]),
     "neighbours": ("neighbours.py", [], ["scikit-learn", "faiss"]),
+    "predict": ("predicting.py", [], ["plain"]),
 }
 
 
@@ -98,7 +99,7 @@ def main():
     options, further = parser.parse_known_args()
     script, arguments, peers = WORKLOADS[options.workload]
     contestants = ["gradatim", "resident", *peers]
-    if options.workload == "neighbours":
+    if options.workload in ("neighbours", "predict"):
         contestants.remove("resident")
     if options.only:
         contestants = options.only.split(",")

@@ -50,6 +50,13 @@ def test_fit_prints_the_report_and_where_it_is(fitted, capsys):
     assert "gradatim predict" in shown.out
 
 
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "gradatim", "fti"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "Usage: gradatim" in ended.stderr and "Did you mean 'fit'?" in ended.stderr
+
+
 def test_json_goes_alone_to_standard_output(fitted, capsys):
     assert run("evaluate", fitted / "run", "--json") == 0
     result = json.loads(capsys.readouterr().out)
