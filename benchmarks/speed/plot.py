@@ -24,6 +24,7 @@ TITLES = {
     "table": "MLP on a table",
     "characters": "LSTM, characters",
     "neighbours": "5 nearest neighbours",
+    "predict": "LeNet, answers",
 }
 NAMES = {"plain": "plain loop", "fastai": "fastai", "lightning": "Lightning"}
 NAMES |= {"keras-torch": "Keras on torch", "keras-jax": "Keras on JAX"}

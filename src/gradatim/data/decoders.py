@@ -43,14 +43,16 @@ def decoded(
         policy: what the pictures are fitted to.
         processes: each takes every so many-th chunk.
     """
-    started = [_start(chunks[first::processes], policy) for first in range(processes)]
+    started = [_start() for _ in range(min(processes, len(chunks)))]
+    for first, process in enumerate(started):  # which start side by side meanwhile
+        _tell(process, chunks[first :: len(started)], policy)
     try:
         for number, chunk in enumerate(chunks):
-            process = started[number % processes]
+            process = started[number % len(started)]
             answer = _answer(process, policy) if process is not None else None
             if answer is None or len(answer[0]) != len(chunk):
                 _end(process)
-                started[number % processes] = None
+                started[number % len(started)] = None
                 answer = read_chunk(chunk, policy)
             yield answer
     finally:
@@ -74,15 +76,13 @@ def serve() -> None:
             sys.stdout.buffer.flush()
 
 
-def _start(chunks: Sequence[Sequence[str]], policy: Policy) -> subprocess.Popen[bytes] | None:
-    """Start a process on some chunks; None where there are none, or it cannot be started."""
-    if not chunks or not sys.executable:
+def _start() -> subprocess.Popen[bytes] | None:
+    """Start a process; None where it cannot be started."""
+    if not sys.executable:
         return None
-    head = {"policy": policy.to_dict(), "counts": [len(chunk) for chunk in chunks]}
-    names = b"\0".join(os.fsencode(path) for chunk in chunks for path in chunk)
     where = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,10 +91,19 @@ def _start(chunks: Sequence[Sequence[str]], policy: Policy) -> subprocess.Popen[
         )
     except OSError:
         return None
+
+
+def _tell(
+    process: subprocess.Popen[bytes] | None, chunks: Sequence[Sequence[str]], policy: Policy
+) -> None:
+    """Tell a process its files. This waits until it listens: a pipe holds few names."""
+    if process is None:
+        return
+    head = {"policy": policy.to_dict(), "counts": [len(chunk) for chunk in chunks]}
+    names = b"\0".join(os.fsencode(path) for chunk in chunks for path in chunk)
     assert process.stdin is not None
     with suppress(OSError), process.stdin as told:
         told.write(json.dumps(head).encode() + b"\n" + names)
-    return process
 
 
 def _answer(process: subprocess.Popen[bytes], policy: Policy) -> Result | None:

@@ -119,8 +119,11 @@ class Preprocessing:
             return np.asarray(inputs, np.int64)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         if self.kind == "image":
-            scaled = np.asarray(inputs, np.float32) / np.float32(255.0)
-            return np.ascontiguousarray(((scaled - mean) / std).transpose(0, 3, 1, 2))
+            values = np.array(inputs, np.float32)
+            values /= np.float32(255.0)
+            values -= mean
+            values /= std
+            return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
         vectors: np.ndarray = (np.asarray(inputs, np.float32) - mean) / std
         if self.kind == "sequence":
             within = np.arange(vectors.shape[1]) < lengths_of(vectors)[:, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,9 +112,12 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = sorted(
-        file
-        for file in path.rglob("*")
-        if not file.is_dir() and not any(part.startswith(".") for part in file.parts[-3:])
+        (
+            file
+            for file in path.rglob("*")
+            if not file.is_dir() and not any(part.startswith(".") for part in file.parts[-3:])
+        ),
+        key=attrgetter("parts"),
     )
     if not found:
         raise UsageError("this folder holds no files", given=path)

@@ -235,7 +235,7 @@ class Model:
         """Yield many image files, read ahead by several threads or processes."""
         from gradatim.data.store import read_each
 
-        with closing(read_each(paths, self.preprocessing.policy)) as contents:
+        with memory.kept(), closing(read_each(paths, self.preprocessing.policy)) as contents:
             for path, content in zip(paths, contents, strict=True):
                 yield path, content if isinstance(content, str) else content[None]
 
