@@ -57,6 +57,20 @@ def test_the_package_runs_as_a_module():
     assert "Usage: gradatim" in ended.stderr and "Did you mean 'fit'?" in ended.stderr
 
 
+def test_work_goes_on_when_nobody_reads_the_progress(tmp_path):
+    command = [sys.executable, "-m", "gradatim", "fit", str(photos(tmp_path / "photos"))]
+    command += ["--model", "majority", "--out", str(tmp_path / "run")]
+    read, written = os.pipe()
+    os.close(read)
+    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(written, "wb") as closed:
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=closed, env=environment, check=False
+        )
+    assert ended.returncode == 0
+    assert b"of unseen images right" in ended.stdout
+
+
 def test_json_goes_alone_to_standard_output(fitted, capsys):
     assert run("evaluate", fitted / "run", "--json") == 0
     result = json.loads(capsys.readouterr().out)

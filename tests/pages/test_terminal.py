@@ -1,6 +1,9 @@
 """Pages printed on a terminal: readable at every width, plain where there is none."""
 
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 from rich.cells import cell_len
@@ -148,3 +151,22 @@ def test_reports_print_at_80_columns(runs, name):
     commands = [line for line in text.splitlines() if str(runs[name]) in line]
     others = [line for line in text.splitlines() if line not in commands]
     assert all(cell_len(line) <= 80 for line in others)
+
+
+def test_what_nobody_reads_does_not_change_how_a_command_ends():
+    """Small texts stay in the buffer of standard error, and would fail again when Python ends."""
+    code = (
+        "from gradatim.pages.terminal import aside\n"
+        "console = aside()\n"
+        "console.print('one')\n"
+        "console.print('two')\n"
+        "raise SystemExit(7)\n"
+    )
+    read, written = os.pipe()
+    os.close(read)
+    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(written, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stderr=closed, env=environment, check=False
+        )
+    assert ended.returncode == 7

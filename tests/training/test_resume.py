@@ -124,7 +124,7 @@ def test_killed_at_random_instants(case, tmp_path, same_weights):
     context = multiprocessing.get_context("fork")
     chance, kills = random.Random(f"kill {case}"), 0
     for _ in range(14):
-        seconds = chance.choice([0.01, 0.1, 0.3]) * chance.random()
+        seconds = chance.choice([0.01, 0.03, 0.1]) * chance.random()
         child = context.Process(target=in_child, args=(case, killed, seconds))
         child.start()
         child.join()

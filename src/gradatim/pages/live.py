@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,7 +125,10 @@ class Terminal:
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(file=self._stream or sys.stderr, highlight=False)
+            from gradatim.pages.terminal import aside
+
+            stream = self._stream
+            self._console = Console(file=stream, highlight=False) if stream else aside()
         return self._console
 
     @property

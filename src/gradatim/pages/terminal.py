@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,6 +58,10 @@ def aside() -> Console:
     class Aside(Console):
         def on_broken_pipe(self) -> None:
             self.quiet = True
+            # what could not be written is still held, and would fail again when Python ends (120)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
 
     return Aside(stderr=True, highlight=False)
 
