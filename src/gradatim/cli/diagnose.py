@@ -86,10 +86,7 @@ def command(
         return
     if script is None:
         raise UsageError("no script was named", next_step="e.g. gradatim diagnose train.py")
-    from gradatim.pages.live import Terminal
-    from gradatim.pages.terminal import aside
-
-    talk = Terminal(console=aside())
+    talk = options.talk()
     with _output_aside(json_to == "-") as output, _ended_with_us():
 
         def tell(told: Diagnosed) -> None:  # the text last: who reads it may go away, as `head`

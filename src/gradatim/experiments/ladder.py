@@ -17,7 +17,9 @@ from gradatim.core.page import Cell, Table
 from gradatim.core.recipe import ModelRecipe, Recipe, StartRecipe
 from gradatim.core.record import RecordWriter
 from gradatim.core.talk import Talk
+from gradatim.data.augment import Augmentation
 from gradatim.data.dataset import Prepared
+from gradatim.data.larger import seen_in_training
 from gradatim.experiments import defaults, ending, fitting, starting
 from gradatim.experiments import folder as folders
 from gradatim.experiments.clock import Clock
@@ -76,7 +78,8 @@ def climb(place: Path, prepared: Prepared, recipe: Recipe, clock: Clock, talk: T
                 own = _with_features_of(rungs[-1].fitted.recipe, own)
             if name == names[-1] and clock.budget is not None and not folder.exists():
                 # what has to be stored for it is stored before the time that is left is taken
-                fitting.training_batches(prepared, fitting.settle(prepared, own))
+                settled = fitting.settle(prepared, own)
+                seen_in_training(prepared, Augmentation.from_recipe(settled.data))
                 own = _fitting_width(prepared, own, clock.left(ending.SECONDS) or 0.0)
             seconds = _seconds(name, names, clock, rungs)
             fitted = fitting.fit_model(prepared, own, folder, talk, seconds=seconds)
