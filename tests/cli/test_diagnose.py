@@ -103,7 +103,9 @@ def test_a_healthy_script_prints_the_same_to_the_byte_and_leaves_nothing(write, 
 
 
 def test_a_sick_script_is_told_where_and_how_to_cure_it(write, tmp_path):
-    script = write(SICK)
+    # slow enough to be looked at while it runs, which is every two seconds
+    slow = SICK.replace("import sys", "import sys, time")
+    script = write(slow.replace("    print(step", "    time.sleep(0.06)\n    print(step"))
     out = tmp_path / "out"
     done = diagnose(script, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html",
                     "--out", out)  # fmt: skip
